@@ -1,0 +1,125 @@
+# Every target sets up .venv by itself, once, and again when the dependencies change.
+
+PYTHON ?= python3
+ARGS ?=
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+DOCS_INSTALLED := .venv/.installed-docs
+QT_READY := .venv/.qt-ready
+
+# What Qt needs of the system, as Debian package:file. First what drawing without a screen needs,
+# then a real window, then a virtual screen.
+QT_NEEDS := \
+  libegl1:libEGL.so.1 libgl1:libGL.so.1 libxkbcommon0:libxkbcommon.so.0 \
+  libdbus-1-3:libdbus-1.so.3 libfontconfig1:libfontconfig.so.1 \
+  libglib2.0-0:libglib-2.0.so.0 libx11-6:libX11.so.6 \
+  libxcb-cursor0:libxcb-cursor.so.0 libxkbcommon-x11-0:libxkbcommon-x11.so.0 \
+  libxcb-icccm4:libxcb-icccm.so.4 libxcb-keysyms1:libxcb-keysyms.so.1 \
+  libxcb-image0:libxcb-image.so.0 libxcb-render-util0:libxcb-render-util.so.0 \
+  libxcb-randr0:libxcb-randr.so.0 libxcb-shape0:libxcb-shape.so.0 \
+  libxcb-xkb1:libxcb-xkb.so.1 libx11-xcb1:libX11-xcb.so.1 \
+  xvfb:Xvfb xauth:xauth
+
+# Recipes are small bash scripts that stop at the first failure.
+SHELL := bash
+.SHELLFLAGS := -euc
+.ONESHELL:
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-long lint docs bench clean
+
+help:
+	@cat <<-'END'
+	make demo       the demo: a window, or 20 s of decisions where there is no display
+	make test       the tests; ARGS="-k name" chooses among them
+	make test-long  the tests that take minutes
+	make lint       ruff, mypy and codespell
+	make docs       the manual, into docs/_build/html
+	make bench      every script of benchmarks/
+	make clean      remove what the targets above have built, except .venv
+	END
+
+setup: $(INSTALLED) $(QT_READY)
+
+demo: setup
+	@$(BIN)/semgfin-rt demo $(ARGS)
+
+test: setup
+	@QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest $(ARGS)
+
+# Half an hour a test: the longest replays a recording in real time.
+test-long: setup
+	@QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -m long --timeout 1800 $(ARGS)
+
+lint: setup
+	@$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/codespell
+	echo "codespell found nothing"
+
+# docs/api is generated: pages of modules that are gone must not stay.
+docs: setup $(DOCS_INSTALLED)
+	@rm -rf docs/api
+	QT_QPA_PLATFORM=offscreen $(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
+	echo "The manual is docs/_build/html/index.html"
+
+bench: setup
+	@shopt -s nullglob
+	for script in benchmarks/*.py; do
+	  echo "== $$script"
+	  $(BIN)/python "$$script" $(ARGS)
+	done
+
+clean:
+	@rm -rf build dist *.egg-info docs/_build docs/api .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find semgfin_rt tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || {
+	  echo "$(PYTHON) is missing: install Python 3.11 or newer, or name one with 'make PYTHON=...'."
+	  exit 1
+	}
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+	  echo "$$($(PYTHON) --version) is too old: name a Python of 3.11 or newer with 'make PYTHON=...'."
+	  exit 1
+	}
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || {
+	  echo "$(PYTHON) cannot make virtual environments: sudo apt-get install -y python3-venv"
+	  exit 1
+	}
+	echo "Setting up .venv (once; some minutes, torch is large) ..."
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	@echo "Adding what the manual needs to .venv (once) ..."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
+
+# Missing libraries are installed where that needs no password. Otherwise the apt line is shown and
+# the target goes on: without a display most of the program needs none of them.
+$(QT_READY): $(INSTALLED)
+	@export PATH="$$PATH:/usr/sbin:/sbin" DEBIAN_FRONTEND=noninteractive
+	command -v ldconfig >/dev/null || exit 0
+	missing() {
+	  local cache; cache=$$(ldconfig -p)
+	  for need in $(QT_NEEDS); do
+	    [[ $$cache == *"$${need#*:} "* ]] || command -v "$${need#*:}" >/dev/null || echo "$${need%:*}"
+	  done
+	}
+	packages=$$(missing | xargs)
+	root=$$([[ $$(id -u) == 0 ]] || echo "sudo -n")
+	if [[ -n $$packages ]] && command -v apt-get >/dev/null && $$root true 2>/dev/null; then
+	  echo "Installing the system libraries that Qt needs: $$packages"
+	  { $$root apt-get update -qq && $$root apt-get install -y -qq --no-install-recommends $$packages
+	  } >/dev/null || echo "apt-get failed; its messages are above."
+	  packages=$$(missing | xargs)
+	fi
+	if [[ -n $$packages ]]; then
+	  echo "Qt lacks system libraries. On Debian or Ubuntu, this line installs them:"
+	  echo "  sudo apt-get update && sudo apt-get install -y --no-install-recommends $$packages"
+	  exit 0
+	fi
+	touch $@

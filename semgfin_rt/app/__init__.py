@@ -1,0 +1,1 @@
+"""The application without its window: sessions, scenarios, summaries."""

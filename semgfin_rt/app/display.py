@@ -1,0 +1,212 @@
+"""What the window shows, without the window: traces, features and the view of them all.
+
+Nothing here knows Qt. `LiveView` takes the snapshots; a panel reads one part of it and draws.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from semgfin_rt.app.ribbon import Ribbon
+from semgfin_rt.contracts import Decision, FloatArray, SignalSpec
+from semgfin_rt.engine.snapshot import Health, Phase, Snapshot
+from semgfin_rt.model_contract import ModelContract
+from semgfin_rt.scoring import RunningScore, accuracy
+
+TRACE_SECONDS = 5.0
+LANE_STEPS = (1.0, 2.0, 5.0)
+
+
+# ------------------------------------------------------------------------------ traces
+class TraceRing:
+    """The last seconds of a signal as the lowest and highest value of each bucket.
+
+    A bucket is about one pixel wide and tied to the sample index, so that the drawn envelope
+    moves without flickering. Buckets without a sample (loss, start) are NaN: a hole on screen.
+
+    Parameters
+    ----------
+    spec : SignalSpec
+    seconds : float
+        Length of the picture.
+    buckets : int
+        Upper bound of their number.
+    """
+
+    def __init__(
+        self, spec: SignalSpec, seconds: float = TRACE_SECONDS, buckets: int = 1000
+    ) -> None:
+        n_samples = max(1, round(seconds * spec.rate))
+        self.width = -(-n_samples // buckets)
+        n_buckets = -(-n_samples // self.width)
+        self.times = np.repeat((np.arange(n_buckets) + 1 - n_buckets) * self.width / spec.rate, 2)
+        self._low = np.full((n_buckets, len(spec.channels)), np.nan, np.float32)
+        self._high = self._low.copy()
+        self._newest = -1
+
+    def clear(self) -> None:
+        """Forget everything, as at the start of a stream."""
+        self._low[:] = self._high[:] = np.nan
+        self._newest = -1
+
+    def push(self, first: int, signal: FloatArray) -> None:
+        """Add samples; `first` is the index of the first row of `signal` (n_samples, n_channels).
+
+        An index that lies behind the newest bucket is a new stream: the picture starts afresh.
+        """
+        if not len(signal):
+            return
+        if first // self.width < self._newest:
+            self.clear()
+        bucket = (first + np.arange(len(signal))) // self.width
+        starts = np.flatnonzero(np.diff(bucket, prepend=-1))
+        filled, n_buckets = bucket[starts], len(self._low)
+        fresh = np.arange(max(self._newest + 1, filled[-1] + 1 - n_buckets), filled[-1] + 1)
+        self._low[fresh % n_buckets] = self._high[fresh % n_buckets] = np.nan
+        self._newest = int(filled[-1])
+
+        seen = filled > self._newest - n_buckets
+        slots = filled[seen] % n_buckets
+        low = np.fmin.reduceat(signal, starts)[seen]
+        high = np.fmax.reduceat(signal, starts)[seen]
+        self._low[slots] = np.fmin(self._low[slots], low)
+        self._high[slots] = np.fmax(self._high[slots], high)
+
+    def envelope(self) -> FloatArray:
+        """Return (2 * n_buckets, n_channels): low, high, low, high ..., oldest first.
+
+        Row i belongs to ``times[i]``, in seconds before the newest bucket.
+        """
+        pairs = np.stack([self._low, self._high], axis=1)
+        pairs = np.roll(pairs, -(self._newest + 1) % len(pairs), axis=0)
+        drawn: FloatArray = pairs.reshape(-1, pairs.shape[-1])
+        return drawn
+
+
+def lanes(envelope: FloatArray, half_lane: float) -> FloatArray:
+    """Place each channel in a lane of its own, the first on top.
+
+    Parameters
+    ----------
+    envelope : (n_points, n_channels) float32
+    half_lane : float
+        Deviation from the channel's mean that fills half a lane, in the unit of the signal.
+
+    Returns
+    -------
+    (n_points, n_channels) float32
+        Channel c around -c, cut where the next lane begins; NaN stays NaN.
+    """
+    known = np.isfinite(envelope)
+    count = np.maximum(known.sum(axis=0), 1)
+    centre = np.where(known, envelope, 0).sum(axis=0) / count
+    within = np.clip((envelope - centre) / (2 * half_lane), -0.48, 0.48)
+    placed: FloatArray = (within - np.arange(envelope.shape[1])).astype(np.float32)
+    return placed
+
+
+def step_lane(half_lane: float, steps: int) -> float:
+    """Move a lane's half height along 1, 2, 5, 10 ...; positive `steps` make it larger."""
+    decade = np.floor(np.log10(half_lane) + 1e-9)
+    place = int(np.argmin(np.abs(np.array(LANE_STEPS) - half_lane / 10**decade)))
+    decades, place = divmod(place + steps, len(LANE_STEPS))
+    return float(f"{LANE_STEPS[place] * 10 ** (decade + decades):.6g}")
+
+
+def first_lane(contract: ModelContract) -> float:
+    """Half height of a lane that shows the training signal well: about 8 standard deviations."""
+    return step_lane(8 * float(np.median(contract.scale_std)), 0)
+
+
+# ---------------------------------------------------------------------------- features
+@dataclass(frozen=True, eq=False)
+class FeatureComparison:
+    """Imitated and computed features of one window, in training standard deviations.
+
+    Attributes
+    ----------
+    estimate, closed_form : (n_features, n_channels) float32
+    error : (n_features,) float32
+        Root mean square over channels of their difference.
+    """
+
+    estimate: FloatArray
+    closed_form: FloatArray
+    error: FloatArray
+
+
+def compare_features(
+    contract: ModelContract, estimate: FloatArray, closed_form: FloatArray
+) -> FeatureComparison:
+    """Standardise both with the training statistics; inputs are (n_features, n_channels)."""
+    mean = np.array(contract.feature_mean, np.float32)[:, None]
+    std = np.array(contract.feature_std, np.float32)[:, None]
+    imitated, computed = (estimate - mean) / std, (closed_form - mean) / std
+    error: npt.NDArray[np.float32] = np.sqrt(np.mean((imitated - computed) ** 2, axis=1))
+    return FeatureComparison(imitated, computed, error)
+
+
+# -------------------------------------------------------------------------------- view
+class LiveView:
+    """The state of the screen, fed with snapshots.
+
+    Attributes
+    ----------
+    traces : TraceRing
+    ribbon : Ribbon
+    score : RunningScore or None
+        None until the first truth: it keeps decisions until their truth is known.
+    decision : Decision or None
+        The newest.
+    features : FeatureComparison or None
+        Of the newest window whose closed form was computed.
+    health : Health or None
+    phase, message : str
+        Of the newest snapshot.
+    """
+
+    def __init__(self, contract: ModelContract) -> None:
+        self.contract = contract
+        self.traces = TraceRing(contract.spec)
+        self.ribbon = Ribbon(contract)
+        self.score: RunningScore | None = None
+        self.decision: Decision | None = None
+        self.features: FeatureComparison | None = None
+        self.health: Health | None = None
+        self.phase: Phase = "connecting"
+        self.message = ""
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Take in one snapshot; every one counts, whether or not it is drawn."""
+        self.phase, self.message = snapshot.phase, snapshot.message
+        self.health = snapshot.health
+        self.traces.push(snapshot.first, snapshot.signal)
+        if self._starts_afresh(snapshot.decisions):
+            self.ribbon.clear()
+            self.score = None
+        self.ribbon.push_truth(snapshot.truth)
+        if snapshot.truth and self.score is None:
+            self.score = RunningScore(self.contract)
+        if self.score is not None:
+            self.score.update(snapshot.decisions, snapshot.truth)
+        if not snapshot.decisions:
+            return
+        self.ribbon.push(snapshot.decisions)
+        self.decision = snapshot.decisions[-1]
+        if snapshot.closed_form is not None:
+            self.features = compare_features(
+                self.contract, self.decision.features[0], snapshot.closed_form
+            )
+
+    def _starts_afresh(self, decisions: tuple[Decision, ...]) -> bool:
+        """Whether sample indices went back: another stream."""
+        known = self.decision
+        return bool(known and decisions and decisions[0].sample < known.sample)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Running accuracy of the first horizon; None while no truth is known."""
+        return accuracy(self.score.tally.confusion[0]) if self.score else None

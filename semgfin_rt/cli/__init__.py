@@ -1,0 +1,1 @@
+"""The commands `semgfin-rt` and `semgfin-train`."""

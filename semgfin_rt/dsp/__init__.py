@@ -1,0 +1,1 @@
+"""Causal signal processing with explicit state: one code path offline and online."""

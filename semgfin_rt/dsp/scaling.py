@@ -1,0 +1,51 @@
+"""Per-channel z-scoring with the statistics of the training data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from semgfin_rt.contracts import FloatArray
+from semgfin_rt.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """(x - mean) / std for each channel, never with statistics of the data it is applied to."""
+
+    mean: Sequence[float]
+    std: Sequence[float]
+
+    @classmethod
+    def fit(cls, parts: Iterable[FloatArray], channels: Sequence[str]) -> Scaler:
+        """Statistics over all `parts`, each (n_samples, n_channels).
+
+        Raises
+        ------
+        TrainingError
+            When a channel is constant or not finite.
+        """
+        count = 0
+        total = np.zeros(len(channels))
+        squares = np.zeros(len(channels))
+        for part in parts:
+            count += len(part)
+            total += part.sum(axis=0, dtype=np.float64)
+            squares += np.einsum("nc,nc->c", part, part, dtype=np.float64)
+        mean = total / max(count, 1)
+        std = np.sqrt(np.maximum(squares / max(count, 1) - mean**2, 0.0))
+        for name, value in zip(channels, std, strict=True):
+            if not np.isfinite(value) or value == 0:
+                raise TrainingError(
+                    f"channel '{name}' has standard deviation {value:g} in the training data: "
+                    "leave out the recording in which it is flat or not finite."
+                )
+        return cls(tuple(mean.tolist()), tuple(std.tolist()))
+
+    def __call__(self, samples: FloatArray) -> FloatArray:
+        """Scale `samples`, (n_samples, n_channels) float32."""
+        scaled = samples - np.asarray(self.mean, dtype=np.float32)
+        scaled /= np.asarray(self.std, dtype=np.float32)
+        return scaled

@@ -1,0 +1,1 @@
+"""The real-time loop around the pipeline, the process it lives in, and the player."""

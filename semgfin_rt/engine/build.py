@@ -1,0 +1,107 @@
+"""From what the user asked for to an engine: one way for the foreground and for the window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from semgfin_rt.decision import PolicySpec
+from semgfin_rt.engine.latency import LAST_60_S, LatencyMeter
+from semgfin_rt.engine.loop import Engine, StreamSource, choose_horizons
+from semgfin_rt.engine.spec import EngineSpec
+from semgfin_rt.errors import OptionError
+from semgfin_rt.model_contract import ModelContract
+from semgfin_rt.nn.backends import make_backend
+from semgfin_rt.nn.checkpoint import load_checkpoint
+from semgfin_rt.pipeline import Pipeline
+from semgfin_rt.sinks.lsl import LslSink
+from semgfin_rt.sources.lsl import LslSource, TruthSource
+
+
+@dataclass(frozen=True, eq=False)
+class BuiltPipeline:
+    """A pipeline that is warm, the stopwatch in it, and where its network runs."""
+
+    pipeline: Pipeline
+    meter: LatencyMeter
+    device: str
+
+
+def build_pipeline(
+    model: Path, device: str = "auto", policy: PolicySpec | None = None, capacity: int = LAST_60_S
+) -> BuiltPipeline:
+    """Load a checkpoint and make it ready to decide.
+
+    Parameters
+    ----------
+    model : Path
+    device : {"auto", "cpu", "cuda"}
+    policy : PolicySpec, optional
+    capacity : int
+        Durations that the stopwatch keeps for each stage; see `latency`.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no valid checkpoint at `model`.
+    OptionError
+        If the device is not there, or the policy does not fit the checkpoint.
+    """
+    network, contract = load_checkpoint(model)
+    backend = make_backend(network, contract, device)
+    meter = LatencyMeter(capacity)
+    return BuiltPipeline(
+        Pipeline(contract, backend, policy, on_stage=meter.mark), meter, backend.name
+    )
+
+
+def build_source(spec: EngineSpec, contract: ModelContract) -> LslSource:
+    """Return the signal stream that `spec` asks for, not connected yet.
+
+    Raises
+    ------
+    OptionError
+        If it asks for none.
+    """
+    if spec.name is None and spec.source_id is None:
+        raise OptionError("no stream was given: pass the name or the source_id of one.")
+    return LslSource(spec.name, spec.source_id, spec.unit, contract.channels, spec.resolve_s)
+
+
+def build_engine(
+    spec: EngineSpec, built: BuiltPipeline, source: StreamSource | None = None
+) -> Engine:
+    """Put the loop around a pipeline.
+
+    Parameters
+    ----------
+    spec : EngineSpec
+    built : BuiltPipeline
+        Of the same checkpoint.
+    source : StreamSource, optional
+        Instead of the stream that `spec` names.
+
+    Raises
+    ------
+    OptionError
+        If a horizon is not in the checkpoint, or no stream is named.
+    """
+    contract = built.pipeline.contract
+    source = source or build_source(spec, contract)
+    chosen = choose_horizons(contract.horizons_ms, spec.horizons_ms)
+    horizons_ms = tuple(contract.horizons_ms[i] for i in chosen)
+    truth = None if spec.truth_id is None else TruthSource(spec.truth_id, spec.resolve_s)
+    sinks = (
+        ()
+        if spec.publish_id is None
+        else (LslSink(contract, spec.publish_id, horizons_ms=horizons_ms),)
+    )
+    return Engine(
+        source,
+        built.pipeline,
+        sinks,
+        truth,
+        spec.seconds,
+        horizons_ms,
+        meter=built.meter,
+    )

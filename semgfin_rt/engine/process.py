@@ -1,0 +1,254 @@
+"""The engine in a process of its own, for a window that draws what it does.
+
+Three threads take part:
+
+- the window's thread calls `poll` and `close`. `poll` does not wait; it may only have to take in
+  the rest of a snapshot that is already on its way.
+- the engine's thread, the main one of the child, reads, decides and publishes. It never touches
+  the pipe: it lays a snapshot out when one was asked for (some 0.1 ms, after publishing).
+- the postman, a second thread of the child, waits for requests and sends the answers. It alone
+  blocks when the window does not take its mail.
+
+A snapshot is the answer to a request, so only one is ever under way. A window that freezes asks
+for nothing, loses no sample and delays no decision, and its next snapshot holds the last 5 s.
+"""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import queue
+import threading
+import time
+from collections import deque
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from semgfin_rt import lsl
+from semgfin_rt.contracts import Chunk, Decision, FloatArray, TruthEvent
+from semgfin_rt.engine.snapshot import Health, Phase, Snapshot
+from semgfin_rt.engine.spec import EngineSpec
+from semgfin_rt.errors import SemgfinError
+
+if TYPE_CHECKING:  # the window's process stays free of torch
+    from semgfin_rt.engine.loop import Engine, Step
+
+KEEP_S = 5.0
+"""What a snapshot holds at most, in s of signal."""
+_HEALTH_S = 0.5  # percentiles of all stages cost a millisecond: not with every snapshot
+_STOP_S = 5.0
+_NO_HEALTH = Health(0, 0, 0, 0, 0, 0, float("nan"), {})
+
+
+class EngineProcess:
+    """Run an engine in a process of its own.
+
+    Parameters
+    ----------
+    spec : EngineSpec
+    """
+
+    def __init__(self, spec: EngineSpec) -> None:
+        self.spec = spec
+        self._process: mp.process.BaseProcess | None = None
+        self._last = _snapshot("connecting", "Starting the engine.")
+        self._over = False
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Start the process; how it fares comes with the snapshots."""
+        context = mp.get_context("spawn")
+        self._link, child = context.Pipe()
+        self._process = context.Process(
+            target=_main,
+            args=(self.spec, child, lsl.uses_lan()),
+            name="semgfin engine",
+            daemon=True,
+        )
+        self._process.start()
+        child.close()
+        self._link.send(None)  # the first request
+
+    def poll(self) -> Snapshot | None:
+        """Return everything since the last snapshot, or None if there is nothing new yet.
+
+        A failure of the engine comes as a snapshot of phase ``failed``, once.
+        """
+        if self._process is None or self._over:
+            return None
+        try:
+            if not self._link.poll():
+                return None
+            self._last = self._link.recv()
+            self._link.send(None)
+        except (EOFError, OSError):
+            self._over = True
+            return self._died()
+        self._over = self._last.phase == "failed"
+        return self._last
+
+    def stop(self) -> None:
+        """End the process. May be called again."""
+        if self._process is None:
+            return
+        self._link.close()  # which tells the postman
+        self._process.join(_STOP_S)
+        if self._process.is_alive():
+            self._process.terminate()
+            self._process.join()
+        self._process.close()
+        self._process = None
+
+    def close(self) -> None:
+        """End the process, by the name that a window knows."""
+        self.stop()
+
+    def _died(self) -> Snapshot | None:
+        if self._last.phase in ("ended", "failed"):
+            return None
+        process = self._process
+        code = None
+        if process is not None:
+            process.join(_STOP_S)
+            code = process.exitcode
+        message = f"the engine's process ended unexpectedly (exit code {code}): start it again."
+        return _snapshot("failed", message, self._last.health)
+
+
+# ------------------------------------------------------------------------ in the child
+def _main(spec: EngineSpec, link: Connection, lan: bool) -> None:
+    desk = _Desk()
+    postman = threading.Thread(target=_carry, args=(link, desk), name="postman", daemon=True)
+    postman.start()
+    try:
+        lsl.configure(lan)
+        _run(spec, desk)
+    except SemgfinError as error:
+        desk.phase, desk.message = "failed", str(error)
+    while not desk.closed.is_set():
+        desk.wanted.wait(0.1)
+        desk.answer()
+
+
+def _run(spec: EngineSpec, desk: _Desk) -> None:
+    desk.say("connecting", f"Loading the checkpoint {spec.model}.")
+    from semgfin_rt.engine.build import build_engine, build_pipeline  # loads torch
+
+    built = build_pipeline(spec.model, spec.device, spec.policy)
+    engine = build_engine(spec, built)
+    desk.engine = engine
+    desk.say("connecting", f"Looking for the stream '{spec.name or spec.source_id}'.")
+    try:
+        engine.connect()
+        desk.phase, desk.message = "running", f"Running on {built.device}."
+        while not (engine.done or desk.closed.is_set()):
+            desk.take(engine.step())
+            desk.answer()
+    finally:
+        engine.close()
+    desk.phase, desk.message = "ended", "The stream has come to its end."
+
+
+def _carry(link: Connection, desk: _Desk) -> None:
+    """Wait for requests and send the answers, until the window hangs up."""
+    try:
+        while True:
+            link.recv()
+            desk.wanted.set()
+            link.send(desk.answers.get())
+    except (EOFError, OSError):
+        desk.closed.set()
+        desk.wanted.set()
+
+
+class _Desk:
+    """Where the engine's thread lays its news, and the postman takes the answers."""
+
+    def __init__(self) -> None:
+        self.wanted = threading.Event()
+        self.closed = threading.Event()
+        self.answers: queue.SimpleQueue[Snapshot] = queue.SimpleQueue()
+        self.engine: Engine | None = None
+        self.phase: Phase = "connecting"
+        self.message = ""
+        self._chunks: deque[Chunk] = deque()
+        self._decisions: deque[Decision] = deque()
+        self._truth: list[TruthEvent] = []
+        self._health, self._health_at = _NO_HEALTH, float("-inf")
+
+    def say(self, phase: Phase, message: str) -> None:
+        """Set phase and message, and answer with them."""
+        self.phase, self.message = phase, message
+        self.answer()
+
+    def take(self, step: Step) -> None:
+        """Keep what a turn brought, the last 5 s of it."""
+        if self.engine is None:
+            return
+        if len(step.chunk.samples):
+            self._chunks.append(step.chunk)
+        self._decisions.extend(step.decisions)
+        self._truth.extend(step.truth)
+        newest = self._chunks[-1].first + len(self._chunks[-1].samples) if self._chunks else 0
+        oldest = newest - KEEP_S * self.engine.source.spec.rate
+        while self._chunks and self._chunks[0].first < oldest:
+            self._chunks.popleft()
+        while self._decisions and self._decisions[0].sample < oldest:
+            self._decisions.popleft()
+
+    def answer(self) -> None:
+        """Lay out a snapshot if one was asked for."""
+        if not self.wanted.is_set() or self.closed.is_set():
+            return
+        self.wanted.clear()
+        first, signal = _joined(self._chunks)
+        decisions = tuple(self._decisions)
+        closed_form = (
+            self.engine.pipeline.closed_form() if self.engine is not None and decisions else None
+        )
+        self.answers.put(
+            Snapshot(
+                self.phase,
+                self.message,
+                first,
+                signal,
+                decisions,
+                closed_form,
+                tuple(self._truth),
+                self._current_health(),
+            )
+        )
+        self._chunks.clear()
+        self._decisions.clear()
+        self._truth.clear()
+
+    def _current_health(self) -> Health:
+        if self.engine is None:
+            return self._health
+        now = time.monotonic()
+        if now - self._health_at > _HEALTH_S or self.phase != "running":
+            self._health, self._health_at = self.engine.health(), now
+            return self._health
+        return replace(self.engine.counters(), latency_ms=self._health.latency_ms)
+
+
+def _joined(chunks: deque[Chunk]) -> tuple[int, FloatArray]:
+    """Return the first index and all samples; lost ones are NaN, so that rows stay indices."""
+    if not chunks:
+        return 0, np.empty((0, 0), np.float32)
+    first, last = chunks[0].first, chunks[-1]
+    shape = (last.first + len(last.samples) - first, last.samples.shape[1])
+    signal = np.full(shape, np.nan, np.float32)
+    for chunk in chunks:
+        signal[chunk.first - first :][: len(chunk.samples)] = chunk.samples
+    return first, signal
+
+
+def _snapshot(phase: Phase, message: str, health: Health = _NO_HEALTH) -> Snapshot:
+    return Snapshot(phase, message, 0, np.empty((0, 0), np.float32), (), None, (), health)

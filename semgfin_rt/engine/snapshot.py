@@ -1,0 +1,84 @@
+"""What the engine tells the screen: everything since the last snapshot, and how it fares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from semgfin_rt.contracts import Decision, FloatArray, TruthEvent
+
+Phase: TypeAlias = Literal["connecting", "running", "ended", "failed"]
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """Latency of one stage over the last 60 s (headless: the whole run), in ms."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+@dataclass(frozen=True)
+class Health:
+    """Counters of the engine since its start.
+
+    Attributes
+    ----------
+    received, lost : int
+        Samples that came, and samples known to be missing.
+    decisions, expected : int
+        Decisions published, and those that the received samples allow.
+    skipped : int
+        Windows passed over because the decider was behind.
+    late : int
+        Decisions published later than one hop after their newest sample.
+    age_ms : float
+        Age of the newest sample when the last decision was published; NaN before the first.
+    latency_ms : dict
+        Stage name (acquire, filter, fin, cnn, policy, publish, compute, end_to_end) to its
+        percentiles; `compute` is filter to policy, `end_to_end` the push of the newest sample to
+        the push of the decision.
+    """
+
+    received: int
+    lost: int
+    decisions: int
+    expected: int
+    skipped: int
+    late: int
+    age_ms: float
+    latency_ms: dict[str, Percentiles]
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One message from the engine to the screen.
+
+    Attributes
+    ----------
+    phase : {"connecting", "running", "ended", "failed"}
+    message : str
+        What the engine is doing, or one sentence on why it failed.
+    first : int
+        Sample index of the first row of `signal`.
+    signal : (n_samples, n_channels) float32
+        Samples since the last snapshot, in the stream's unit; at most the last 5 s.
+    decisions : tuple of Decision
+        Those made since the last snapshot; at most the last 5 s.
+    closed_form : (n_features, n_channels) float32 or None
+        Closed-form features of the newest decision's window, beside which
+        ``decisions[-1].features[0]`` stands.
+    truth : tuple of TruthEvent
+        Those received since the last snapshot.
+    health : Health
+    """
+
+    phase: Phase
+    message: str
+    first: int
+    signal: FloatArray
+    decisions: tuple[Decision, ...]
+    closed_form: FloatArray | None
+    truth: tuple[TruthEvent, ...]
+    health: Health

@@ -1,0 +1,47 @@
+"""What an engine is told: small and picklable, so that it reaches a process of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from semgfin_rt.decision import PolicySpec
+
+
+@dataclass(frozen=True)
+class EngineSpec:
+    """What to run.
+
+    Attributes
+    ----------
+    model : Path
+        Folder of the checkpoint.
+    name, source_id : str or None
+        Of the signal stream.
+    truth_id : str or None
+        Of a player's marker stream.
+    unit : str or None
+        The user's word for the stream's unit.
+    horizons_ms : tuple of int or None
+        Which to decide for; all of the checkpoint's by default.
+    device : {"auto", "cpu", "cuda"}
+    policy : PolicySpec
+    seconds : float or None
+        Of signal, after which to end.
+    publish_id : str or None
+        source_id under which to publish the decisions; None publishes nothing.
+    resolve_s : float
+        How long to look for the streams.
+    """
+
+    model: Path
+    name: str | None = None
+    source_id: str | None = None
+    truth_id: str | None = None
+    unit: str | None = None
+    horizons_ms: tuple[int, ...] | None = None
+    device: str = "auto"
+    policy: PolicySpec = field(default_factory=PolicySpec)
+    seconds: float | None = None
+    publish_id: str | None = None
+    resolve_s: float = 5.0

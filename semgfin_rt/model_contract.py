@@ -1,0 +1,228 @@
+"""The contract of a checkpoint: everything that must be known to run the weights beside it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from semgfin_rt.contracts import NO_LABEL, REST, SignalSpec, Unit
+from semgfin_rt.errors import ContractMismatchError
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ClassLabel(_Frozen):
+    """A class that the model knows: the label of the recordings, and its name."""
+
+    id: int
+    name: str
+
+
+class NetworkSpec(_Frozen):
+    """Topology of FIN and classifier.
+
+    Attributes
+    ----------
+    patch : int
+        Samples that one LSTM step reads (1 in `paper`, one hop in `realtime`).
+    hidden, layers : int
+        Of the LSTM.
+    bidirectional : bool
+    trunks : int
+        1: one LSTM with a head for each feature. n_features: one LSTM for each feature.
+    copies : int
+        1: the channels share weights. n_channels: every channel has its own.
+    k_outputs : int
+        FIN outputs for each feature and horizon (12 in `paper`: one "real" and 11 "shadow").
+    classifier : {"cnn", "mlp"}
+        `mlp` is mixed with a closed-form linear head (LDA).
+    dropout : float
+    """
+
+    patch: int = Field(ge=1, le=10_000)
+    hidden: int = Field(default=32, ge=1, le=1024)
+    layers: int = Field(default=1, ge=1, le=8)
+    bidirectional: bool = False
+    trunks: int = Field(default=1, ge=1, le=64)
+    copies: int = Field(default=1, ge=1, le=1024)
+    k_outputs: int = Field(default=1, ge=1, le=64)
+    classifier: Literal["cnn", "mlp"] = "mlp"
+    dropout: float = 0.3
+
+
+class TrainingRecord(_Frozen):
+    """Where the weights come from; grows by one for every `fit` and `finetune`."""
+
+    command: Literal["fit", "finetune"]
+    dataset: str
+    subjects: tuple[int, ...]
+    repetitions: tuple[int, ...]
+    held_out: tuple[int, ...]
+    """Training repetitions kept back to choose between candidates."""
+    data_sha256: str
+    windows: int
+    seed: int
+    steps: dict[str, int]
+    seconds: float
+    chosen: dict[str, float]
+    """Held-out accuracy of each candidate, and the mixing weight that was kept."""
+    versions: dict[str, str]
+    date: str
+
+
+class ModelContract(_Frozen):
+    """Everything that must be known to run the weights beside it.
+
+    Attributes
+    ----------
+    format : int
+        Version of this schema.
+    preset : {"paper", "realtime"}
+    channels, rate, unit
+        The signal the model takes; see `SignalSpec`.
+    filter_sos : tuple of 6-tuples
+        Second-order sections of the causal filter; empty for none.
+    scale_mean, scale_std : tuple of float
+        Per channel, of the filtered training signal.
+    window, hop : int
+        In samples.
+    features : tuple of str
+        Names in `semgfin_rt.features`, in the order of the FIN's heads.
+    classifier_features : tuple of str
+        Those of `features` that the classifier reads; the rest is for display.
+    feature_mean, feature_std : tuple of float
+        Per feature, over training windows and channels: the FIN imitates standardised features.
+    horizons_ms : tuple of int
+        Ascending, multiples of the hop.
+    classes : tuple of ClassLabel
+    network : NetworkSpec
+    rest_gate : float or None
+        Mean over channels of log-RMS below which a model without rest class stays silent.
+    test_repetitions : tuple of int
+        Never seen in training.
+    history : tuple of TrainingRecord
+    metrics : dict
+        Held-out figures of the training run (never of test data).
+    """
+
+    format: Literal[1] = 1
+    preset: Literal["paper", "realtime"]
+    channels: tuple[str, ...]
+    rate: float
+    unit: Unit
+    filter_sos: tuple[tuple[float, float, float, float, float, float], ...]
+    scale_mean: tuple[float, ...]
+    scale_std: tuple[float, ...]
+    window: int
+    hop: int
+    features: tuple[str, ...]
+    classifier_features: tuple[str, ...]
+    feature_mean: tuple[float, ...]
+    feature_std: tuple[float, ...]
+    horizons_ms: tuple[int, ...]
+    classes: tuple[ClassLabel, ...]
+    network: NetworkSpec
+    rest_gate: float | None = None
+    test_repetitions: tuple[int, ...]
+    history: tuple[TrainingRecord, ...] = ()
+    metrics: dict[str, float] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ModelContract:
+        n_channels, n_features = len(self.channels), len(self.features)
+        if not n_channels or not n_features or not self.classes or not self.horizons_ms:
+            raise ValueError("channels, features, classes and horizons_ms must not be empty")
+        if not len(self.scale_mean) == len(self.scale_std) == n_channels:
+            raise ValueError(f"scale_mean and scale_std need {n_channels} values, one a channel")
+        if not len(self.feature_mean) == len(self.feature_std) == n_features:
+            raise ValueError(f"feature_mean and feature_std need {n_features} values")
+        if min(*self.scale_std, *self.feature_std, self.rate) <= 0:
+            raise ValueError("scale_std, feature_std and rate must be positive")
+        if not 0 < self.hop <= self.window or self.window % self.network.patch:
+            raise ValueError(
+                f"window {self.window}, hop {self.hop} and patch {self.network.patch} do not fit: "
+                "0 < hop <= window, and the window is a multiple of the patch"
+            )
+        if n_features % self.network.trunks or self.network.copies not in (1, n_channels):
+            raise ValueError("trunks must divide the features, copies be 1 or one a channel")
+        if not set(self.classifier_features) <= set(self.features):
+            raise ValueError("classifier_features must be among features")
+        if list(self.horizons_ms) != sorted({h for h in self.horizons_ms if h >= 0}):
+            raise ValueError("horizons_ms must be ascending, different and not negative")
+        if any(ms * self.rate % (1000 * self.hop) for ms in self.horizons_ms):
+            hop_ms = 1000 * self.hop / self.rate
+            raise ValueError(f"horizons_ms must be multiples of the hop, {hop_ms:g} ms")
+        return self
+
+    @property
+    def spec(self) -> SignalSpec:
+        """The signal that the model takes."""
+        return SignalSpec(self.channels, self.rate, self.unit)
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether rest is a class of the model."""
+        return any(c.id == REST for c in self.classes)
+
+    @property
+    def horizons(self) -> tuple[int, ...]:
+        """Horizons in samples."""
+        return tuple(round(ms * self.rate / 1000) for ms in self.horizons_ms)
+
+    @property
+    def class_ids(self) -> tuple[int, ...]:
+        """Labels, in the order of the classifier's outputs."""
+        return tuple(c.id for c in self.classes)
+
+    def class_name(self, label: int) -> str:
+        """Name of `label`; a dash for `NO_LABEL`, the number for a label the model lacks."""
+        names = {c.id: c.name for c in self.classes}
+        return names.get(label, "-" if label == NO_LABEL else f"label {label}")
+
+    def require_fit(self, spec: SignalSpec, what: str) -> None:
+        """Refuse a signal that the model was not made for.
+
+        Parameters
+        ----------
+        spec : SignalSpec
+            What the stream or recording delivers.
+        what : str
+            How to call it in the message, such as ``"the stream 'EMG'"``.
+
+        Raises
+        ------
+        ContractMismatchError
+            With both values and the fix; nothing is resampled, reordered or truncated.
+        """
+        mine = self.spec
+        if len(spec.channels) != len(mine.channels):
+            raise ContractMismatchError(
+                f"{what} has {len(spec.channels)} channels and the checkpoint was trained on "
+                f"{len(mine.channels)}: choose a checkpoint for {len(spec.channels)} channels, "
+                "or train one with `semgfin-train fit`."
+            )
+        if spec.rate != mine.rate:
+            raise ContractMismatchError(
+                f"{what} runs at {spec.rate:g} Hz and the checkpoint was trained at "
+                f"{mine.rate:g} Hz: set the amplifier to {mine.rate:g} Hz, or train a checkpoint "
+                f"at {spec.rate:g} Hz with `semgfin-train fit`."
+            )
+        if spec.unit != mine.unit:
+            raise ContractMismatchError(
+                f"{what} is in {spec.unit} and the checkpoint was trained on {mine.unit}: choose "
+                f"a checkpoint trained on {spec.unit}, or have the source deliver {mine.unit}."
+            )
+        if spec.channels != mine.channels:
+            first = next(
+                i
+                for i, (a, b) in enumerate(zip(spec.channels, mine.channels, strict=True))
+                if a != b
+            )
+            raise ContractMismatchError(
+                f"{what} calls channel {first + 1} '{spec.channels[first]}' and the checkpoint "
+                f"'{mine.channels[first]}': name and order the stream's channels "
+                f"{', '.join(mine.channels)}."
+            )

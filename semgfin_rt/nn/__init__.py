@@ -1,0 +1,1 @@
+"""Feature-Imitating Networks, classifiers, checkpoints and the backends that run them."""

@@ -1,0 +1,95 @@
+"""Feature-Imitating Networks: LSTMs that learn to output closed-form features of a window.
+
+Source: Wu et al., "An LSTM Feature Imitation Network for Hand Movement Recognition from sEMG
+Signals", ICASSP 2025, arXiv 2405.19356. The preset `paper` is its topology; `realtime` lets each
+LSTM step read a patch of samples, so that a 300 ms window takes 30 steps instead of 600.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from semgfin_rt.model_contract import NetworkSpec
+
+
+class Fin(nn.Module):
+    """One LSTM over the window of one channel.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    n_outputs : int
+        Values imitated for each window.
+    """
+
+    def __init__(self, spec: NetworkSpec, n_outputs: int) -> None:
+        super().__init__()
+        self.patch = spec.patch
+        self.embed: nn.Module = (
+            nn.Identity()
+            if spec.patch == 1
+            else nn.Sequential(nn.Linear(spec.patch, spec.hidden), nn.GELU())
+        )
+        self.lstm = nn.LSTM(
+            1 if spec.patch == 1 else spec.hidden,
+            spec.hidden,
+            num_layers=spec.layers,
+            batch_first=True,
+            bidirectional=spec.bidirectional,
+        )
+        self.head = nn.Linear(spec.hidden, n_outputs)
+
+    def forward(self, signal: Tensor) -> Tensor:
+        """(n, n_samples) -> (n, n_outputs)."""
+        patches = signal.reshape(len(signal), -1, self.patch)  # (n, steps, patch)
+        _, (state, _) = self.lstm(self.embed(patches))
+        # the last layer's final state; where it is bidirectional, of the reverse direction only,
+        # as published
+        output: Tensor = self.head(state[-1])
+        return output
+
+
+class FeatureImitator(nn.Module):
+    """All FINs of a model: `spec.trunks` x `spec.copies` of them.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    n_features, n_horizons : int
+    """
+
+    def __init__(self, spec: NetworkSpec, n_features: int, n_horizons: int) -> None:
+        super().__init__()
+        self.copies = spec.copies
+        self.shape = (n_horizons, n_features // spec.trunks, spec.k_outputs)
+        self.fins = nn.ModuleList(
+            Fin(spec, math.prod(self.shape)) for _ in range(spec.trunks * spec.copies)
+        )
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """Imitate the standardised features of `windows`.
+
+        Parameters
+        ----------
+        windows : (n_windows, n_samples, n_channels)
+
+        Returns
+        -------
+        (n_windows, n_horizons, n_features, n_channels, k_outputs)
+        """
+        n_windows, n_samples, _ = windows.shape
+        # rows that share weights: all channels together, or one channel each
+        rows = windows.transpose(1, 2).reshape(n_windows, self.copies, -1, n_samples)
+        trunks = []
+        for start in range(0, len(self.fins), self.copies):
+            outputs = [
+                self.fins[start + copy](rows[:, copy].flatten(0, 1)).reshape(
+                    n_windows, -1, *self.shape
+                )
+                for copy in range(self.copies)
+            ]
+            trunks.append(torch.cat(outputs, dim=1))  # (n_windows, n_channels, *shape)
+        return torch.cat(trunks, dim=3).permute(0, 2, 3, 1, 4)

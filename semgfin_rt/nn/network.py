@@ -1,0 +1,93 @@
+"""The whole network: FIN, then one classifier for each horizon; and the presets."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from semgfin_rt.features import PAPER_FEATURES, RICH_FEATURES
+from semgfin_rt.model_contract import ModelContract, NetworkSpec
+from semgfin_rt.nn.classifiers import FeatureCNN, FeatureMLP
+from semgfin_rt.nn.fin import FeatureImitator
+
+
+class Network(nn.Module):
+    """FIN and classifiers of a checkpoint.
+
+    Parameters
+    ----------
+    contract : ModelContract
+        Of which the topology, the features, channels, horizons and classes are read.
+    """
+
+    def __init__(self, contract: ModelContract) -> None:
+        super().__init__()
+        spec = contract.network
+        n_horizons = len(contract.horizons_ms)
+        self.imitator = FeatureImitator(spec, len(contract.features), n_horizons)
+        classifier = FeatureCNN if spec.classifier == "cnn" else FeatureMLP
+        self.classifiers = nn.ModuleList(
+            classifier(
+                len(contract.classifier_features),
+                len(contract.channels),
+                spec.k_outputs,
+                len(contract.classes),
+                spec.dropout,
+            )
+            for _ in range(n_horizons)
+        )
+        read = [contract.features.index(name) for name in contract.classifier_features]
+        self.read = slice(None) if read == list(range(len(contract.features))) else read
+
+    def imitate(self, windows: Tensor) -> Tensor:
+        """Standardised features of windows (n_windows, n_samples, n_channels).
+
+        Returns (n_windows, n_horizons, n_features, n_channels, k_outputs).
+        """
+        features: Tensor = self.imitator(windows)
+        return features
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Logits, (n_windows, n_horizons, n_classes), from what `imitate` returns."""
+        read = features[:, :, self.read]
+        return torch.stack([c(read[:, h]) for h, c in enumerate(self.classifiers)], dim=1)
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """Logits, (n_windows, n_horizons, n_classes)."""
+        return self.classify(self.imitate(windows))
+
+
+def preset_network(
+    preset: str, hop: int, n_channels: int, n_features: int, *, per_channel: bool
+) -> NetworkSpec:
+    """Topology of a preset.
+
+    Parameters
+    ----------
+    preset : {"paper", "realtime"}
+    hop : int
+        In samples; the patch of `realtime`.
+    n_channels, n_features : int
+    per_channel : bool
+        Weights of their own for each channel (in `paper`: the 4 x C copies of fine-tuning).
+    """
+    copies = n_channels if per_channel else 1
+    if preset == "paper":
+        return NetworkSpec(
+            patch=1,
+            layers=3,
+            bidirectional=True,
+            trunks=n_features,
+            copies=copies,
+            k_outputs=12,
+            classifier="cnn",
+        )
+    return NetworkSpec(patch=hop, copies=copies)
+
+
+def preset_features(preset: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Features that a preset imitates, and those of them that its classifier reads."""
+    if preset == "paper":
+        return PAPER_FEATURES, PAPER_FEATURES
+    shown = tuple(name for name in PAPER_FEATURES if name not in RICH_FEATURES)
+    return (*RICH_FEATURES, *shown), RICH_FEATURES

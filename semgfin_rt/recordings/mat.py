@@ -1,0 +1,128 @@
+"""MATLAB files in and out: named arrays of a v5 or v7.3 file."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy.io import loadmat, savemat
+from scipy.io.matlab import MatReadError
+
+from semgfin_rt.errors import RecordingError
+
+Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_USER_BLOCK = 512
+"""MATLAB puts its own header before the HDF5 file, h5py does not."""
+# What scipy and h5py were seen to raise on damaged files.
+_DAMAGE = (
+    MatReadError,
+    zlib.error,
+    struct.error,
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    UnboundLocalError,
+    RuntimeError,
+    MemoryError,
+)
+
+
+def read_mat(file: BinaryIO, wanted: Iterable[str], where: str) -> Arrays:
+    """Read some variables of a MATLAB file, v5 (v6, v7) or v7.3.
+
+    Parameters
+    ----------
+    file : seekable binary file, at its beginning
+    wanted : iterable of str
+        Variables to read where present; all others are passed over.
+    where : str
+        What to call the file in messages.
+
+    Returns
+    -------
+    dict of str to numeric array
+        As MATLAB would show them: v7.3 stores them transposed, which is undone.
+
+    Raises
+    ------
+    RecordingError
+        It is empty, not a MATLAB file, damaged, or a wanted variable is not a plain number array.
+    """
+    try:
+        head = file.read(_USER_BLOCK + len(_HDF5))
+        file.seek(0)
+        if _HDF5 in (head[: len(_HDF5)], head[_USER_BLOCK:]):
+            arrays = _read_hdf5(file, wanted)
+        elif head[126:128] in (b"IM", b"MI"):  # endian mark of a v5 header
+            arrays = loadmat(file, variable_names=list(wanted))
+        else:
+            what = "not a MATLAB file" if head else "empty"
+            raise RecordingError(f"{where} is {what}: give a .mat file of Ninapro DB2.")
+    except _DAMAGE as error:
+        raise RecordingError(
+            f"{where} is damaged ({type(error).__name__}): copy or download it again."
+        ) from error
+    arrays = {name: value for name, value in arrays.items() if not name.startswith("__")}
+    for name, value in arrays.items():
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in "buif":
+            raise RecordingError(
+                f"variable '{name}' of {where} is not an array of real numbers: "
+                "give a file as Ninapro publishes it."
+            )
+    return arrays
+
+
+def _read_hdf5(file: BinaryIO, wanted: Iterable[str]) -> Arrays:
+    import h5py
+
+    with h5py.File(file, "r") as h5:
+        found = {name: h5[name] for name in wanted if name in h5}
+        return {
+            name: np.ascontiguousarray(np.asarray(item).T)
+            for name, item in found.items()
+            if isinstance(item, h5py.Dataset)
+        }
+
+
+def write_mat(
+    path: Path, *groups: Mapping[str, npt.NDArray[Any]], compress: tuple[bool, ...]
+) -> None:
+    """Write arrays as MATLAB v5; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced where it exists.
+    *groups : mapping of str to array
+        Written one after the other.
+    compress : tuple of bool
+        Whether to compress each group: noise hardly shrinks and would only slow reading down.
+
+    Raises
+    ------
+    RecordingError
+        The file cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        try:
+            with part.open("wb") as file:
+                for arrays, squeeze in zip(groups, compress, strict=True):
+                    savemat(file, dict(arrays), do_compression=squeeze, oned_as="column")
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise RecordingError(f"'{path}' cannot be written: {error.strerror}.") from error

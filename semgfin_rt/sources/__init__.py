@@ -1,0 +1,1 @@
+"""Where chunks come from: a live LSL stream, or a recording read straight through."""

@@ -1,0 +1,83 @@
+"""A recording as a source: no LSL, no clock, no thread, as fast as it is read."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from semgfin_rt.contracts import NO_LABEL, Chunk, Recording, TruthEvent
+
+
+class RecordingSource:
+    """Hand a recording over, `chunk_samples` at a time.
+
+    A chunk never reaches over a break of the recording. The first chunk of every stretch but the
+    first has ``lost=1``: samples are missing there, and nobody knows how many. `first` stays the
+    index into the recording, so a reader that wants a number of lost samples compares `first`
+    with the end of the chunk before: here none are lost, the stretches only do not belong
+    together.
+
+    Parameters
+    ----------
+    recording : Recording
+    chunk_samples : int
+
+    Attributes
+    ----------
+    live : bool
+        False: it waits for its reader, which is never behind.
+    speed : float
+    ended : bool
+        Everything was read.
+    """
+
+    live = False
+    speed = 1.0
+
+    def __init__(self, recording: Recording, chunk_samples: int = 20) -> None:
+        self.recording = recording
+        self.chunk_samples = chunk_samples
+        self.spec = recording.spec
+        self.name = recording.path
+        self.ended = False
+        self._at = 0
+
+    def connect(self) -> None:
+        """Begin at the first sample."""
+        self._at, self.ended = 0, not len(self.recording.samples)
+
+    def read(self, timeout: float = 0.0, max_samples: int | None = None) -> Chunk:
+        """Return the next chunk at once; an empty one at the end."""
+        del timeout  # nothing to wait for
+        recording, start = self.recording, self._at
+        size = self.chunk_samples if max_samples is None else min(max_samples, self.chunk_samples)
+        edges = (*recording.breaks, len(recording.samples))
+        stop = min(start + size, next((e for e in edges if e > start), start))
+        self._at, self.ended = stop, stop == len(recording.samples)
+        times = np.arange(start, stop) / self.spec.rate
+        return Chunk(recording.samples[start:stop], start, times, int(start in recording.breaks))
+
+    def close(self) -> None:
+        """Nothing is open. May be called again."""
+        self.ended = True
+
+
+def truth_events(recording: Recording) -> list[TruthEvent]:
+    """Describe the labels of a recording by their changes, the last event being the end.
+
+    Returns
+    -------
+    list of TruthEvent
+        One at the first sample, at each change of label or repetition and at each break, and one
+        with `end` that tells the number of samples.
+    """
+    n = len(recording.samples)
+    changed = (np.diff(recording.labels) != 0) | (np.diff(recording.repetitions) != 0)
+    breaks = set(recording.breaks)
+    starts = sorted({0, *(np.flatnonzero(changed) + 1).tolist(), *breaks} - {n})
+    events = [
+        TruthEvent(s, int(recording.labels[s]), int(recording.repetitions[s]), s not in breaks)
+        for s in itertools.takewhile(lambda s: s < n, starts)
+    ]
+    return [*events, TruthEvent(n, NO_LABEL, NO_LABEL, end=True)]

@@ -1,0 +1,1 @@
+"""Recordings -> checkpoint, and checkpoint x recordings -> figures."""

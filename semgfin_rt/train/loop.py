@@ -1,0 +1,273 @@
+"""One loop for every training stage, resumable to the step.
+
+Every random number of a step follows from (seed, stage, step), so that a run which was killed and
+started again ends with the very same weights as one that was not. The state is a safetensors file
+beside the result, written whole or not at all; no pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from semgfin_rt.errors import TrainingError
+
+Progress = Callable[[str, int, int, float], None]
+"""Called with stage name, step, steps and loss."""
+_SAVE_EVERY_S = 10.0
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that share a learning rate."""
+
+    parameters: list[nn.Parameter]
+    rate: float
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of training.
+
+    Attributes
+    ----------
+    name : str
+    steps : int
+    groups : list of Group
+    loss : callable
+        Step number -> loss; draws its batch itself.
+    optimizer : {"adam", "adamw"}
+    weight_decay : float
+    one_cycle : bool
+        Learning rate up over the first 30 % of the steps, then down to 0, both as a cosine;
+        otherwise constant.
+    clip : float
+        Largest norm of the gradient; infinity for none.
+    average : bool
+        The result is the mean of the weights over the second half of the steps.
+    validate : callable or None
+        () -> loss on the held-out repetition, for early stopping; the best weights are kept.
+    every, patience, min_delta
+        Steps between validations; validations without an improvement of `min_delta` that end it.
+    """
+
+    name: str
+    steps: int
+    groups: list[Group]
+    loss: Callable[[int], Tensor]
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    weight_decay: float = 0.0
+    one_cycle: bool = True
+    clip: float = math.inf
+    average: bool = False
+    validate: Callable[[], float] | None = None
+    every: int = 1
+    patience: int = 15
+    min_delta: float = 0.005
+
+
+@dataclass
+class _State:
+    """What a resumed stage needs beside the weights."""
+
+    stage: int = 0
+    step: int = 0
+    averaged: int = 0
+    best: float = math.inf
+    waited: int = 0
+    seconds: float = 0.0
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+class Run:
+    """A sequence of stages over one network, whose state survives a kill.
+
+    Parameters
+    ----------
+    network : nn.Module
+    file : Path
+        Where the state is kept, in a folder of its own; written at least every 10 s.
+    fingerprint : str
+        Of configuration and data; a state of another fingerprint is refused.
+    progress : callable
+    """
+
+    def __init__(
+        self, network: nn.Module, file: Path, fingerprint: str, progress: Progress
+    ) -> None:
+        self.network = network
+        self.fingerprint = fingerprint
+        self.progress = progress
+        self._state = _State()
+        self._tensors: dict[str, Tensor] = {}
+        self._started = 0
+        self._file = file
+        if self._file.exists():
+            self._load()
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the run goes on from an earlier one."""
+        return bool(self._tensors)
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """Results of decisions between the stages; kept with the state. JSON values only."""
+        return self._state.notes
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in stages, earlier runs included."""
+        return self._state.seconds
+
+    def run(self, stage: Stage) -> None:
+        """Run a stage, or what is left of it; a stage that was finished before is passed over.
+
+        Raises
+        ------
+        TrainingError
+            When the loss is not finite.
+        """
+        number = self._started
+        self._started += 1
+        state = self._state
+        if state.stage > number:
+            return
+        optimizer = _optimizer(stage)
+        average = {n: t.clone() for n, t in self._floating()} if stage.average else {}
+        best: dict[str, Tensor] = {}
+        if state.step:
+            _restore_optimizer(optimizer, self._tensors)
+            average = _with_prefix(self._tensors, "average.")
+            best = _with_prefix(self._tensors, "best.")
+        saved = began = time.monotonic()
+        before = state.seconds
+        while state.step < stage.steps and state.waited < stage.patience:
+            loss = _step(stage, optimizer, state.step)
+            state.step += 1
+            if stage.average and state.step > stage.steps // 2:
+                state.averaged += 1
+                for name, tensor in self._floating():
+                    average[name].lerp_(tensor, 1 / state.averaged)
+            if stage.validate and state.step % stage.every == 0:
+                self._validate(stage, best)
+            self.progress(stage.name, state.step, stage.steps, loss)
+            if time.monotonic() - saved > _SAVE_EVERY_S:
+                state.seconds = before + time.monotonic() - began
+                self._save(optimizer, average, best)
+                saved = time.monotonic()
+        if best:
+            self.network.load_state_dict(best)
+        if stage.average and state.averaged:
+            for name, tensor in self._floating():
+                tensor.copy_(average[name])
+        self._state = _State(
+            stage=number + 1, seconds=before + time.monotonic() - began, notes=state.notes
+        )
+        self._save(None, {}, {})
+
+    def _floating(self) -> Iterable[tuple[str, Tensor]]:
+        return (
+            (name, tensor)
+            for name, tensor in self.network.state_dict().items()
+            if tensor.is_floating_point()
+        )
+
+    def _validate(self, stage: Stage, best: dict[str, Tensor]) -> None:
+        loss = stage.validate() if stage.validate else math.inf
+        if loss < self._state.best - stage.min_delta or not best:
+            self._state.best, self._state.waited = loss, 0
+            best.update({n: t.clone() for n, t in self.network.state_dict().items()})
+        else:
+            self._state.waited += 1
+
+    def _save(
+        self,
+        optimizer: torch.optim.Optimizer | None,
+        average: dict[str, Tensor],
+        best: dict[str, Tensor],
+    ) -> None:
+        tensors = {f"network.{n}": t for n, t in self.network.state_dict().items()}
+        tensors |= {f"average.{n}": t for n, t in average.items()}
+        tensors |= {f"best.{n}": t for n, t in best.items()}
+        if optimizer is not None:
+            for index, values in optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer.{index}.{key}": t for key, t in values.items()}
+        metadata = {"fingerprint": self.fingerprint, "state": json.dumps(vars(self._state))}
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self._file.with_suffix(".new")
+        save_file({n: t.contiguous() for n, t in tensors.items()}, fresh, metadata)
+        os.replace(fresh, self._file)
+
+    def _load(self) -> None:
+        advice = f"delete {self._file.parent} to start afresh, or choose another --out."
+        try:
+            with safe_open(self._file, framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise TrainingError(f"{self._file} cannot be read ({error}): {advice}") from error
+        if metadata.get("fingerprint") != self.fingerprint:
+            raise TrainingError(
+                f"{self._file.parent} holds a run with other data or options: {advice}"
+            )
+        self._tensors = tensors
+        self._state = _State(**json.loads(metadata["state"]))
+        self.network.load_state_dict(_with_prefix(tensors, "network."))
+
+
+def _optimizer(stage: Stage) -> torch.optim.Optimizer:
+    groups = [{"params": g.parameters, "lr": g.rate, "initial_lr": g.rate} for g in stage.groups]
+    if stage.optimizer == "adam":
+        return torch.optim.Adam(groups, weight_decay=stage.weight_decay)
+    return torch.optim.AdamW(groups, weight_decay=stage.weight_decay)
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    saved = optimizer.state_dict()
+    saved["state"] = {}
+    for name, tensor in _with_prefix(tensors, "optimizer.").items():
+        index, key = name.split(".", 1)
+        saved["state"].setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict(saved)
+
+
+def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t.clone() for n, t in tensors.items() if n.startswith(prefix)}
+
+
+def _step(stage: Stage, optimizer: torch.optim.Optimizer, step: int) -> float:
+    factor = one_cycle(step / stage.steps) if stage.one_cycle else 1.0
+    for group in optimizer.param_groups:
+        group["lr"] = group["initial_lr"] * factor
+    optimizer.zero_grad()
+    loss = stage.loss(step)
+    loss.backward()  # type: ignore[no-untyped-call]
+    if not math.isfinite(loss.item()):
+        raise TrainingError(
+            f"the loss of stage '{stage.name}' became {loss.item()} at step {step}: check the "
+            "recordings for NaN or extreme values, or lower the learning rate."
+        )
+    if math.isfinite(stage.clip):
+        parameters = [p for g in stage.groups for p in g.parameters]
+        nn.utils.clip_grad_norm_(parameters, stage.clip)
+    optimizer.step()
+    return loss.item()
+
+
+def one_cycle(fraction: float, warm_up: float = 0.3) -> float:
+    """Learning rate as a share of its maximum, at `fraction` (0 to 1) of the steps."""
+    if fraction < warm_up:
+        return 0.04 + 0.96 * (1 - math.cos(math.pi * fraction / warm_up)) / 2
+    return (1 + math.cos(math.pi * (fraction - warm_up) / (1 - warm_up))) / 2

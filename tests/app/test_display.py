@@ -1,0 +1,150 @@
+import numpy as np
+import pytest
+from decisions import decide, tiny_contract
+
+from semgfin_rt.app.display import (
+    LiveView,
+    TraceRing,
+    compare_features,
+    first_lane,
+    lanes,
+    step_lane,
+)
+from semgfin_rt.contracts import NO_LABEL, SignalSpec, TruthEvent
+from semgfin_rt.engine.snapshot import Health, Snapshot
+
+SPEC = SignalSpec(("a", "b"), 100.0, "V")
+HEALTH = Health(0, 0, 0, 0, 0, 0, float("nan"), {})
+
+
+@pytest.fixture
+def contract():
+    return tiny_contract()
+
+
+def snapshot(decisions=(), truth=(), first=0, signal=None, closed_form=None):
+    signal = np.zeros((0, 2), np.float32) if signal is None else signal
+    return Snapshot("running", "", first, signal, tuple(decisions), closed_form, truth, HEALTH)
+
+
+# ------------------------------------------------------------------------------ traces
+def brute_force(signal, stop, width, n_buckets):
+    """Envelope of the buckets that end with the one of sample stop - 1."""
+    last = (stop - 1) // width
+    rows = []
+    for bucket in range(last - n_buckets + 1, last + 1):
+        part = signal[max(bucket * width, 0) : min((bucket + 1) * width, stop)]
+        nothing = np.full(2, np.nan, np.float32)
+        rows += [part.min(axis=0), part.max(axis=0)] if len(part) else [nothing, nothing]
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 7, 50, 400])
+def test_envelope_is_min_and_max_of_each_bucket_however_it_comes(chunk):
+    signal = np.random.default_rng(1).standard_normal((733, 2)).astype(np.float32)
+    ring = TraceRing(SPEC, seconds=2.0, buckets=50)  # 50 buckets of 4 samples
+    for first in range(0, len(signal), chunk):
+        ring.push(first, signal[first : first + chunk])
+    np.testing.assert_array_equal(ring.envelope(), brute_force(signal, 733, 4, 50))
+    assert ring.times[-1] == 0
+    assert ring.times[0] == pytest.approx(-49 * 0.04)
+
+
+def test_start_of_a_stream_leaves_the_past_empty():
+    ring = TraceRing(SPEC, seconds=1.0, buckets=10)
+    ring.push(0, np.ones((20, 2), np.float32))
+    drawn = ring.envelope()
+    assert np.isnan(drawn[:16]).all()
+    assert (drawn[16:] == 1).all()
+
+
+def test_lost_samples_are_a_hole():
+    ring = TraceRing(SPEC, seconds=1.0, buckets=10)
+    ring.push(0, np.ones((40, 2), np.float32))
+    ring.push(70, np.full((30, 2), 2, np.float32))
+    drawn = ring.envelope()[::2, 0]
+    np.testing.assert_array_equal(drawn, [1, 1, 1, 1, np.nan, np.nan, np.nan, 2, 2, 2])
+
+
+def test_one_nan_does_not_hide_its_neighbours():
+    ring = TraceRing(SPEC, seconds=1.0, buckets=10)
+    signal = np.ones((10, 2), np.float32)
+    signal[4, 0] = np.nan
+    ring.push(0, signal)
+    assert (ring.envelope()[-2:] == 1).all()
+
+
+def test_an_index_that_goes_back_starts_afresh():
+    ring = TraceRing(SPEC, seconds=1.0, buckets=10)
+    ring.push(500, np.ones((100, 2), np.float32))
+    ring.push(0, np.full((10, 2), 3, np.float32))
+    drawn = ring.envelope()
+    assert np.isnan(drawn[:-2]).all()
+    assert (drawn[-2:] == 3).all()
+
+
+def test_lanes_centre_each_channel_and_keep_to_their_lane():
+    envelope = np.array([[10.0, -5], [12, -5], [14, 95], [np.nan, np.nan]], np.float32)
+    placed = lanes(envelope, half_lane=4.0)
+    np.testing.assert_allclose(placed[:3, 0], [-0.25, 0, 0.25], atol=1e-6)
+    assert placed[2, 1] == pytest.approx(-1 + 0.48)  # far beyond the lane: cut
+    assert np.isnan(placed[3]).all()
+
+
+def test_a_channel_without_any_sample_raises_no_warning():
+    assert np.isnan(lanes(np.full((4, 2), np.nan, np.float32), 1.0)).all()
+
+
+@pytest.mark.parametrize(
+    ("start", "steps", "expected"),
+    [(5e-5, 1, 1e-4), (5e-5, -1, 2e-5), (1e-4, -1, 5e-5), (1.0, 4, 20.0), (7e-5, 0, 5e-5)],
+)
+def test_lane_goes_along_1_2_5(start, steps, expected):
+    assert step_lane(start, steps) == pytest.approx(expected)
+
+
+def test_first_lane_follows_the_training_signal(contract):
+    assert first_lane(contract) == pytest.approx(2e-4)  # 8 x 20 uV, on the ladder
+
+
+# -------------------------------------------------------------------------------- view
+def test_features_are_compared_in_training_standard_deviations(contract):
+    estimate = np.array([[1.5, 1.0], [2.0, 10.0]], np.float32)
+    closed_form = np.array([[1.0, 1.0], [2.0, 2.0]], np.float32)
+    compared = compare_features(contract, estimate, closed_form)
+    np.testing.assert_allclose(compared.estimate, [[1, 0], [0, 2]])
+    np.testing.assert_allclose(compared.closed_form, 0)
+    np.testing.assert_allclose(compared.error, [np.sqrt(0.5), np.sqrt(2)])
+
+
+def test_view_scores_against_truth(contract):
+    view = LiveView(contract)
+    decisions = [decide(s, label=6 if s < 300 else 0) for s in range(9, 400)]
+    view.update(snapshot(truth=(TruthEvent(0, 6, 1),)))
+    view.update(snapshot(decisions, truth=(TruthEvent(400, NO_LABEL, 1, end=True),)))
+    assert view.accuracy == pytest.approx(291 / 391)
+
+
+def test_view_without_truth_keeps_no_decisions_for_a_score(contract):
+    view = LiveView(contract)
+    view.update(snapshot([decide(s) for s in range(9, 400)]))
+    assert view.accuracy is None
+    assert view.score is None
+
+
+def test_features_of_the_last_comparison_stay(contract):
+    view = LiveView(contract)
+    view.update(snapshot([decide(9)], closed_form=np.zeros((2, 2), np.float32)))
+    kept = view.features
+    view.update(snapshot())
+    assert kept is not None
+    assert view.features is kept
+
+
+def test_view_starts_afresh_with_a_new_stream(contract):
+    view = LiveView(contract)
+    view.update(snapshot([decide(s) for s in range(900, 950)], truth=(TruthEvent(0, 6, 1),)))
+    view.update(snapshot([decide(9, label=0)], truth=(TruthEvent(0, 0, 1),)))
+    assert [r.label for r in view.ribbon.segments("now")] == [0]
+    assert [r.label for r in view.ribbon.segments("truth")] == [0]
+    assert view.ribbon.truth() == 0

@@ -1,0 +1,105 @@
+"""The engine in a process of its own: snapshots join up, a frozen window costs nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from signals import counting_recording, tiny_checkpoint
+
+from semgfin_rt.engine.player import Player
+from semgfin_rt.engine.process import EngineProcess
+from semgfin_rt.engine.snapshot import Snapshot
+from semgfin_rt.engine.spec import EngineSpec
+
+PATIENCE_S = 20.0  # a loaded machine imports torch in several seconds
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_checkpoint(tmp_path_factory.mktemp("models") / "tiny")
+
+
+def watch(engine: EngineProcess, until, frozen_s: float = 0.0) -> list[Snapshot]:
+    """Poll as a window does, until a snapshot of phase `until`; freeze once on the way."""
+    seen: list[Snapshot] = []
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        begin = time.monotonic()
+        snapshot = engine.poll()
+        assert time.monotonic() - begin < 0.1
+        if snapshot is not None:
+            seen.append(snapshot)
+            if snapshot.phase == until:
+                return seen
+            if frozen_s and snapshot.decisions:
+                time.sleep(frozen_s)
+                frozen_s = 0.0
+        time.sleep(0.03)
+    raise AssertionError(f"no snapshot '{until}' among {[s.phase for s in seen]}")
+
+
+def test_snapshots_join_up_although_the_window_freezes(model):
+    recording = counting_recording(4000)
+    with Player(recording) as player:
+        spec = EngineSpec(
+            model,
+            source_id=player.source_id,
+            truth_id=player.truth_id,
+            device="cpu",
+            resolve_s=10.0,
+        )
+        engine = EngineProcess(spec)
+        engine.start()
+        seen = watch(engine, "ended", frozen_s=0.8)
+        engine.stop()
+        engine.stop()
+        assert engine.poll() is None
+        assert player.pushed == 4000
+    assert seen[0].phase == "connecting"
+    assert seen[0].message.startswith(("Loading the checkpoint", "Looking for the stream"))
+    signal_parts = [s.signal for s in seen if len(s.signal)]
+    np.testing.assert_array_equal(np.concatenate(signal_parts), recording.samples)
+    firsts = [s.first for s in seen if len(s.signal)]
+    assert firsts == [0, *np.cumsum([len(p) for p in signal_parts[:-1]])]
+    decisions = [d for s in seen for d in s.decisions]
+    assert [d.sample for d in decisions] == list(range(199, 4000, 20))
+    health = seen[-1].health
+    assert health.decisions == health.expected == len(decisions)
+    assert (health.lost, health.skipped) == (0, 0)
+    assert [e.sample for s in seen for e in s.truth] == list(range(0, 4001, 500))
+    decided = [s for s in seen if s.decisions]
+    assert all(s.closed_form is not None and s.closed_form.shape == (2, 3) for s in decided)
+    assert len(seen) > 20
+    assert health.latency_ms["end_to_end"].p50 < 10
+
+
+def test_failure_is_one_sentence_said_once(model):
+    engine = EngineProcess(EngineSpec(model, source_id="nobody", device="cpu", resolve_s=0.2))
+    engine.start()
+    failed = watch(engine, "failed")[-1]
+    assert "no LSL stream with the source_id 'nobody'" in failed.message
+    assert "\n" not in failed.message
+    assert engine.poll() is None
+    engine.close()
+
+
+def test_killed_engine_is_said(model):
+    engine = EngineProcess(EngineSpec(model, source_id="nobody", resolve_s=60.0))
+    engine.start()
+    watch(engine, "connecting")
+    os.kill(engine.pid, signal.SIGKILL)
+    failed = watch(engine, "failed")[-1]
+    assert "ended unexpectedly (exit code -9)" in failed.message
+    engine.stop()
+
+
+def test_window_side_does_not_load_torch():
+    code = "import sys, semgfin_rt.engine.process; print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"

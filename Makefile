@@ -9,7 +9,7 @@ DOCS_INSTALLED := .venv/.installed-docs
 QT_READY := .venv/.qt-ready
 
 # What Qt needs of the system, as Debian package:file. First what drawing without a screen needs,
-# then a real window, then a virtual screen.
+# then a real window, then a virtual screen, then a font.
 QT_NEEDS := \
   libegl1:libEGL.so.1 libgl1:libGL.so.1 libxkbcommon0:libxkbcommon.so.0 \
   libdbus-1-3:libdbus-1.so.3 libfontconfig1:libfontconfig.so.1 \
@@ -19,7 +19,8 @@ QT_NEEDS := \
   libxcb-image0:libxcb-image.so.0 libxcb-render-util0:libxcb-render-util.so.0 \
   libxcb-randr0:libxcb-randr.so.0 libxcb-shape0:libxcb-shape.so.0 \
   libxcb-xkb1:libxcb-xkb.so.1 libx11-xcb1:libX11-xcb.so.1 \
-  xvfb:Xvfb xauth:xauth
+  xvfb:Xvfb xauth:xauth \
+  fonts-dejavu-core:/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
 
 # Recipes are small bash scripts that stop at the first failure.
 SHELL := bash
@@ -104,9 +105,10 @@ $(QT_READY): $(INSTALLED)
 	@export PATH="$$PATH:/usr/sbin:/sbin" DEBIAN_FRONTEND=noninteractive
 	command -v ldconfig >/dev/null || exit 0
 	missing() {
-	  local cache; cache=$$(ldconfig -p)
+	  local cache need file; cache=$$(ldconfig -p)
 	  for need in $(QT_NEEDS); do
-	    [[ $$cache == *"$${need#*:} "* ]] || command -v "$${need#*:}" >/dev/null || echo "$${need%:*}"
+	    file=$${need#*:}
+	    [[ $$cache == *"$$file "* || -e $$file ]] || command -v "$$file" >/dev/null || echo "$${need%:*}"
 	  done
 	}
 	packages=$$(missing | xargs)

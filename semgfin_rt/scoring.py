@@ -194,6 +194,8 @@ class RunningScore:
 
     def truth_at(self, sample: int) -> int:
         """Label of `sample`, or `NO_LABEL` where none is known yet."""
+        if not self._events:
+            return NO_LABEL
         labels, _, _ = self._lookup(np.array([sample]))
         return int(labels[0])
 

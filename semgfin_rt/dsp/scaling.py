@@ -35,7 +35,8 @@ class Scaler:
             total += part.sum(axis=0, dtype=np.float64)
             squares += np.einsum("nc,nc->c", part, part, dtype=np.float64)
         mean = total / max(count, 1)
-        std = np.sqrt(np.maximum(squares / max(count, 1) - mean**2, 0.0))
+        with np.errstate(invalid="ignore"):  # infinity minus infinity; refused below
+            std = np.sqrt(np.maximum(squares / max(count, 1) - mean**2, 0.0))
         for name, value in zip(channels, std, strict=True):
             if not np.isfinite(value) or value == 0:
                 raise TrainingError(

@@ -50,7 +50,7 @@ class TorchBackend:
     def imitate(self, windows: FloatArray) -> Tensor:
         """FIN of windows, kept on the device."""
         return self._network.imitate(
-            torch.from_numpy(np.ascontiguousarray(windows)).to(self._device)
+            torch.from_numpy(np.require(windows, requirements=["C", "W"])).to(self._device)
         )
 
     @torch.inference_mode()
@@ -67,6 +67,23 @@ class TorchBackend:
         return log_probabilities
 
 
+def choose_device(device: str) -> torch.device:
+    """Turn auto, cpu or cuda into a device.
+
+    Raises
+    ------
+    OptionError
+        When CUDA is asked for and there is none, or `device` is another word.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise OptionError(f"device '{device}' is not known: choose auto, cpu or cuda.")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise OptionError("no CUDA device was found: choose `--device cpu` or `--device auto`.")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device)
+
+
 def make_backend(network: Network, contract: ModelContract, device: str = "auto") -> TorchBackend:
     """Choose where the network runs, and warm it up.
 
@@ -80,16 +97,10 @@ def make_backend(network: Network, contract: ModelContract, device: str = "auto"
     Raises
     ------
     OptionError
-        When CUDA is asked for and there is none, or `device` is another word.
+        See `choose_device`.
     """
-    if device not in ("auto", "cpu", "cuda"):
-        raise OptionError(f"device '{device}' is not known: choose auto, cpu or cuda.")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise OptionError("no CUDA device was found: choose `--device cpu` or `--device auto`.")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(1)  # a second thread gains nothing for one window and costs latency
-    backend = TorchBackend(network, contract, torch.device(device))
+    backend = TorchBackend(network, contract, choose_device(device))
     window = np.zeros((1, contract.window, len(contract.channels)), dtype=np.float32)
     for _ in range(20):
         feature_map = backend.imitate(window)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
 import struct
 import tempfile
 from pathlib import Path
@@ -55,12 +53,10 @@ def save_checkpoint(folder: Path, network: Network, contract: ModelContract, car
 
 def is_replaceable(folder: Path) -> bool:
     """Whether a result may be written over `folder`: a checkpoint, or an empty folder."""
-    return folder.is_dir() and ((folder / CONTRACT).is_file() or not any(folder.iterdir()))
-
-
-def remove_checkpoint(folder: Path) -> None:
-    """Delete a checkpoint folder that this process wrote."""
-    shutil.rmtree(folder)
+    if not folder.is_dir():
+        return False
+    whole = (folder / CONTRACT).is_file() and (folder / WEIGHTS).is_file()
+    return whole or not any(folder.iterdir())
 
 
 def load_contract(folder: Path) -> ModelContract:
@@ -116,7 +112,7 @@ def load_checkpoint(folder: Path) -> tuple[Network, ModelContract]:
         raise CheckpointError(f"{path} is not a safetensors file: {advice}")
     try:
         state = load(data)
-    except (SafetensorError, ValueError, KeyError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"{path} is not a safetensors file ({error}): {advice}") from error
     network = Network(contract).eval()
     expected = network.state_dict()
@@ -144,11 +140,10 @@ def sha256(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def describe_tensors(network: Network) -> str:
-    """How many parameters the network has, FIN and classifiers apart."""
-    fin = sum(p.numel() for p in network.imitator.parameters())
-    classifiers = sum(p.numel() for p in network.classifiers.parameters())
-    return json.dumps({"fin": fin, "classifiers": classifiers})
+def count_parameters(network: Network) -> dict[str, int]:
+    """How many parameters FIN and classifiers have."""
+    parts = {"FIN": network.imitator, "classifiers": network.classifiers}
+    return {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
 
 
 def _read(path: Path) -> bytes:

@@ -153,7 +153,7 @@ def evaluate(
     total: Tally | None = None
     r2 = R2((len(contract.horizons), len(contract.features), len(contract.channels)))
     lda_hits = lda_scored = 0
-    by_subject: dict[str, float | None] = {}
+    by_subject: dict[str, dict[str, float | None]] = {"all": {}, "steady": {}, "lda": {}}
     for number, recording in enumerate(recordings):
         contract.require_fit(recording.spec, recording.path)
         prepared = dataset.scaled(
@@ -165,8 +165,11 @@ def evaluate(
         counts = tally(windows.truth, decided, windows.steady, windows.present, contract.class_ids)
         total = counts if total is None else total + counts
         r2 += subject_r2
-        by_subject[str(recording.subject)] = accuracy(counts.confusion_steady[0])
         hits, scored = _lda_control(prepared, contract, windows, wanted)
+        subject = str(recording.subject)
+        by_subject["all"][subject] = accuracy(counts.confusion[0])
+        by_subject["steady"][subject] = accuracy(counts.confusion_steady[0])
+        by_subject["lda"][subject] = hits / scored if scored else None
         lda_hits, lda_scored = lda_hits + hits, lda_scored + scored
         progress("evaluate", number + 1, len(recordings), 0.0)
     if total is None or not total.scored:
@@ -178,9 +181,11 @@ def evaluate(
     windows_scored = figures.pop("scored")
     return figures | {
         "windows": windows_scored,
-        "accuracy_by_subject": by_subject,
+        "accuracy_by_subject": by_subject["all"],
+        "accuracy_steady_by_subject": by_subject["steady"],
         "controls": {
             "lda": lda_hits / lda_scored if lda_scored else None,
+            "lda_by_subject": by_subject["lda"],
             "majority": figures.pop("majority"),
             "persistence_by_horizon": figures.pop("persistence_by_horizon"),
             "truth_persistence_by_horizon": figures.pop("truth_persistence_by_horizon"),

@@ -29,6 +29,7 @@ from semgfin_rt.dsp.scaling import Scaler
 from semgfin_rt.dsp.windows import Windowing
 from semgfin_rt.errors import CheckpointError, ContractMismatchError, OptionError, TrainingError
 from semgfin_rt.model_contract import ModelContract, TrainingRecord
+from semgfin_rt.nn.backends import choose_device
 from semgfin_rt.nn.checkpoint import is_replaceable, load_checkpoint, save_checkpoint
 from semgfin_rt.nn.network import Network, preset_features, preset_network
 from semgfin_rt.train import dataset, heads
@@ -36,7 +37,7 @@ from semgfin_rt.train.card import model_card
 from semgfin_rt.train.loop import Progress, Run
 from semgfin_rt.train.objectives import Objective
 from semgfin_rt.train.options import FinetuneOptions, FitOptions
-from semgfin_rt.train.recipes import RECIPES
+from semgfin_rt.train.recipes import FINETUNE_RECIPES, RECIPES
 
 _STATISTICS_WINDOWS = 20_000
 
@@ -85,7 +86,7 @@ def fit(
     state = _resume_folder(out)
 
     torch.manual_seed(options.seed)
-    device = torch.device(options.device)
+    device = choose_device(options.device)
     shared = contract.network.model_copy(update={"copies": 1})
     network = Network(contract.model_copy(update={"network": shared})).to(device)
     imitation = Run(network, state / "imitation.safetensors", fingerprint, progress)
@@ -96,10 +97,8 @@ def fit(
         network = _copied_per_channel(network, contract).to(device)
     run = Run(network, state / "recognition.safetensors", fingerprint, progress)
     objective = Objective(network, contract, recipe, options.seed, device)
-    run.run(objective.stage("classify", "classifier", data.kept, data.held))
     chosen, steps = _recognise(run, objective, data)
     steps["FIN"] = recipe.imitate.n_steps(len(data.kept))
-    steps["classifier"] = recipe.classify.n_steps(len(data.kept))
     record = _record("fit", recordings, data, digest, options.seed, steps, chosen)
     record = record.model_copy(update={"seconds": round(imitation.seconds + run.seconds, 1)})
     return _finish(out, state, network, contract, record)
@@ -137,11 +136,11 @@ def finetune(
         update={"scale_mean": tuple(scaler.mean), "scale_std": tuple(scaler.std)}
     )
     data = _prepare(filtered, contract, repetitions)
-    recipe = RECIPES[contract.preset].shortened(options.shorten)
+    recipe = FINETUNE_RECIPES[contract.preset].shortened(options.shorten)
     digest = dataset.data_sha256(recordings)
     fingerprint = _fingerprint(options.model_dump(mode="json"), digest, str(contract))
     state = _resume_folder(out)
-    device = torch.device(options.device)
+    device = choose_device(options.device)
     network = network.to(device)
     run = Run(network, state / "recognition.safetensors", fingerprint, progress)
     objective = Objective(network, contract, recipe, options.seed, device)
@@ -159,11 +158,15 @@ def finetune(
 def _recognise(
     run: Run, objective: Objective, data: _Data
 ) -> tuple[dict[str, float], dict[str, int]]:
-    """Joint training without and then with the held-out repetition; choose the mix between."""
+    """Classifier, then both, without and then with the held-out repetition; choose the mix."""
     network, contract = objective.network, objective.contract
-    stage = objective.stage("joint", "FIN + classifier", data.kept, data.held)
-    run.run(stage)
-    steps = {stage.name: stage.steps}
+    stages = [
+        objective.stage("classify", "classifier", data.kept, data.held),
+        objective.stage("joint", "FIN + classifier", data.kept, data.held),
+    ]
+    for stage in stages:
+        run.run(stage)
+    steps = {stage.name: stage.steps for stage in stages}
     chosen: dict[str, float] = {}
     if data.held is not None:
         if heads.has_linear_heads(network):

@@ -37,7 +37,7 @@ def fit_linear_heads(network: Network, windows: TrainingWindows) -> None:
         classes = windows.classes[rows, horizon]
         known = classes >= 0
         # (n_windows, n_features * n_channels * k_outputs)
-        inputs = features[known, horizon].flatten(1).numpy()
+        inputs = features[torch.from_numpy(known), horizon].flatten(1).cpu().numpy()
         fitted = lda().fit(inputs, classes[known])
         weight, bias = fitted.coef_, fitted.intercept_
         if len(fitted.classes_) == 2:  # one row that tells the second class from the first
@@ -56,7 +56,7 @@ def compare_mixes(network: Network, held: TrainingWindows) -> list[dict[float, f
     features = _read_features(network, held, rows)
     results = []
     for horizon, classifier in enumerate(_mixed(network)):
-        classes = torch.from_numpy(held.classes[rows, horizon])
+        classes = torch.from_numpy(held.classes[rows, horizon]).to(features.device)
         known = classes >= 0
         inputs = features[known, horizon]
         network.eval()
@@ -98,4 +98,4 @@ def _read_features(network: Network, windows: TrainingWindows, rows: IndexArray)
         network.imitate(windows.gather(part).samples[:, :length].to(device))[:, :, network.read]
         for part in np.array_split(rows, max(1, len(rows) // _BATCH))
     ]
-    return torch.cat(parts).cpu()
+    return torch.cat(parts)

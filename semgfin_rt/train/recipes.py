@@ -72,9 +72,11 @@ class Recipe:
     imitation_weight: float = 0.0
 
     def shortened(self, factor: float) -> Recipe:
-        """Multiply all numbers of steps by `factor`; a smoke run."""
+        """Take `factor` of the steps, of 1000 where there are more; below 1, a smoke run."""
+        if factor == 1:
+            return self
         shorter = {
-            name: replace(stage, steps=max(1, round(stage.steps * factor)))
+            name: replace(stage, steps=max(1, round(factor * min(stage.steps, 1000))))
             for name, stage in self.stages.items()
         }
         return replace(
@@ -101,7 +103,7 @@ REALTIME = Recipe(
     ),
     gain_jitter=0.3,
     label_smoothing=0.1,
-    imitation_weight=0.1,
+    imitation_weight=1.0,
 )
 
 # arXiv 2405.19356: batch 4000 of single channels, here 4000 / 12 windows of all channels
@@ -137,3 +139,7 @@ PAPER = Recipe(
 )
 
 RECIPES = {"realtime": REALTIME, "paper": PAPER}
+FINETUNE_RECIPES = {
+    "realtime": replace(REALTIME, classify=replace(REALTIME.classify, steps=400)),
+    "paper": PAPER,
+}

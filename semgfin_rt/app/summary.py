@@ -1,0 +1,154 @@
+"""The end of a run in figures (the summary JSON) and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from semgfin_rt.app.readout import percentiles
+from semgfin_rt.contracts import Recording
+from semgfin_rt.dsp.windows import Windowing
+from semgfin_rt.engine.snapshot import Health, Percentiles
+from semgfin_rt.model_contract import ModelContract
+from semgfin_rt.scoring import RunningScore, empty_tally, summarise
+
+Summary = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """How a run went.
+
+    Attributes
+    ----------
+    health : Health
+    score : RunningScore or None
+        None where there is no truth.
+    pushed : int or None
+        Samples that the player pushed; None without a player.
+    complete : bool
+        It came to its end: was not interrupted, closed or cut short.
+    """
+
+    health: Health
+    score: RunningScore | None
+    pushed: int | None
+    complete: bool
+
+
+def figures(outcome: Outcome, contract: ModelContract) -> Summary:
+    """Give the figures of a run, under the names of the summary JSON.
+
+    A run that was interrupted is judged by the samples received: what the player had pushed
+    beyond them was still under way.
+
+    Parameters
+    ----------
+    outcome : Outcome
+    contract : ModelContract
+        With the horizons that were decided for.
+    """
+    health, pushed = outcome.health, outcome.pushed
+    expected, lost = health.expected, health.lost
+    if pushed is not None and outcome.complete:
+        expected = Windowing(contract.window, contract.hop).count(pushed)
+        lost = pushed - health.received
+    scores = _scores(outcome.score, contract)
+    latency = {stage: asdict(p) for stage, p in health.latency_ms.items()}
+    all_done = pushed is None or (health.decisions == expected and lost == 0)
+    return {
+        "ok": outcome.complete and all_done,
+        "complete": outcome.complete,
+        "seconds": health.received / contract.rate,
+        "decisions": health.decisions,
+        "expected_decisions": expected,
+        "lost_samples": lost,
+        "skipped": health.skipped,
+        "late": health.late,
+        **scores,
+        "end_to_end_ms": latency.pop("end_to_end", None),
+        "end_to_end_is": "age of the newest sample" if pushed is None else "push to publish",
+        "latency_ms": latency,
+    }
+
+
+def _scores(score: RunningScore | None, contract: ModelContract) -> Summary:
+    horizons = contract.horizons_ms
+    counts = empty_tally(len(horizons), len(contract.classes)) if score is None else score.tally
+    scores = summarise(counts, horizons)
+    if horizons[0] != 0:  # the present decision, which persistence repeats, was not asked for
+        scores["persistence_by_horizon"] = dict.fromkeys(map(str, horizons))
+    return scores
+
+
+def seen_in_training(recording: Recording, contract: ModelContract, pushed: int) -> float:
+    """Share of the pushed samples that the checkpoint was trained on.
+
+    By dataset, subject and repetition, as the training record tells them; a recording that is
+    played round and round counts each time.
+    """
+    seen: npt.NDArray[np.bool_] = np.zeros(len(recording.samples), bool)
+    for record in contract.history:
+        if record.dataset == recording.dataset and recording.subject in record.subjects:
+            seen |= np.isin(recording.repetitions, record.repetitions)
+    return float(np.resize(seen, pushed).mean()) if pushed else 0.0
+
+
+def shortfall(summary: Mapping[str, Any]) -> str:
+    """One sentence on what a complete replay did not keep."""
+    return (
+        f"{summary['decisions']} decisions were made of {summary['expected_decisions']} expected "
+        f"and {summary['lost_samples']} samples were lost: close other programs, or lower --speed."
+    )
+
+
+def summary_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Return a summary in words, for people."""
+    lines = [
+        f"{summary['seconds']:.1f} s of signal{'' if summary['complete'] else ' (cut short)'}: "
+        f"{summary['decisions']} decisions of {summary['expected_decisions']} expected, "
+        f"{summary['lost_samples']} samples lost, {summary['skipped']} windows skipped, "
+        f"{summary['late']} late"
+    ]
+    stages = {k: Percentiles(**v) for k, v in summary["latency_ms"].items()}
+    end = summary["end_to_end_ms"]
+    lines.append(
+        f"p50 / p95 / p99: compute {percentiles(stages.get('compute'))} ms, "
+        f"{summary['end_to_end_is']} {percentiles(Percentiles(**end) if end else None)} ms"
+    )
+    if summary["scored"]:
+        lines += _score_lines(summary)
+    if summary.get("seen_in_training"):
+        lines.append(
+            f"{percent(summary['seen_in_training'])} of what was played was trained on: the "
+            "accuracy is no test."
+        )
+    if summary["source"].get("dataset") == "synthetic":
+        lines.append("A synthetic subject: the accuracy says nothing about people.")
+    return lines + list(summary["notes"])
+
+
+def _score_lines(summary: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"accuracy {percent(summary['accuracy'])}, within one label "
+        f"{percent(summary['accuracy_steady'])}, balanced "
+        f"{percent(summary['balanced_accuracy'])}; always the most frequent class: "
+        f"{percent(summary['majority'])}"
+    ]
+    repeated = summary["persistence_by_horizon"]
+    for ms, value in summary["accuracy_by_horizon"].items():
+        if ms != "0":
+            lines.append(
+                f"+{ms} ms: accuracy {percent(value)}, repeating the present decision "
+                f"{percent(repeated[ms])}"
+            )
+    return lines
+
+
+def percent(value: float | None) -> str:
+    """Return a share in percent; a dash where there is none."""
+    return "-" if value is None else f"{100 * value:.1f} %"

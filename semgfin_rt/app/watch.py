@@ -1,0 +1,75 @@
+"""What a run is remembered by: its counters and, where there is truth, its score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from semgfin_rt.contracts import Decision, TruthEvent
+from semgfin_rt.engine.process import EngineProcess
+from semgfin_rt.engine.snapshot import Snapshot
+from semgfin_rt.model_contract import ModelContract
+from semgfin_rt.scoring import RunningScore
+
+_BATCH = 25  # scoring one decision costs as much as scoring a batch of them
+
+
+class Watch:
+    """Scores decisions in batches; without truth it keeps nothing.
+
+    Parameters
+    ----------
+    contract : ModelContract
+        With the horizons that the decisions have.
+    has_truth : bool
+        A player tells the truth beside the signal.
+    """
+
+    def __init__(self, contract: ModelContract, has_truth: bool) -> None:
+        self.score = RunningScore(contract) if has_truth else None
+        self._waiting: list[Decision] = []
+        self._knows = False
+
+    def take(self, decisions: Sequence[Decision], truth: Sequence[TruthEvent]) -> None:
+        """Take what a turn of the engine, or a snapshot, brought."""
+        if self.score is None:
+            return
+        self._knows |= bool(truth)
+        self._waiting.extend(decisions)
+        due: list[Decision] = []
+        if len(self._waiting) >= _BATCH:
+            due, self._waiting = self._waiting, due
+        self.score.update(due, truth)
+
+    def finish(self) -> None:
+        """Score what is left."""
+        if self.score is not None:
+            self.score.update(self._waiting, ())
+            self._waiting = []
+
+    def truth_at(self, sample: int) -> int | None:
+        """Label of a sample; None where none is known."""
+        return self.score.truth_at(sample) if self.score is not None and self._knows else None
+
+
+class WatchedEngine:
+    """An engine in a process of its own, whose snapshots pass a `Watch` on their way."""
+
+    def __init__(self, engine: EngineProcess, watch: Watch) -> None:
+        self.last: Snapshot | None = None
+        self.said = ""
+        """What the engine said when it began to run: where the network runs."""
+        self._engine, self._watch = engine, watch
+
+    def poll(self) -> Snapshot | None:
+        """Return everything since the last snapshot, or None."""
+        snapshot = self._engine.poll()
+        if snapshot is not None:
+            self.last = snapshot
+            if snapshot.phase == "running":
+                self.said = snapshot.message
+            self._watch.take(snapshot.decisions, snapshot.truth)
+        return snapshot
+
+    def close(self) -> None:
+        """End the process. May be called again."""
+        self._engine.close()

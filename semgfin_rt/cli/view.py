@@ -1,0 +1,169 @@
+"""How a session is run, with a window or without, and how the command ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import typer
+
+from semgfin_rt.cli.common import require_writable, write_json
+from semgfin_rt.errors import OptionError, StreamError
+
+if TYPE_CHECKING:
+    from semgfin_rt.app.scenario import Scenario
+    from semgfin_rt.app.session import Session
+    from semgfin_rt.app.summary import Summary
+    from semgfin_rt.contracts import Decision
+
+PICTURE_S = 5.0
+"""Of signal, for a screenshot."""
+NOT_KEPT = 3
+"""Exit code of a run that went to its end and did not keep what it promised."""
+INTERRUPTED = 130
+
+
+def own_id() -> str:
+    """Return the source_id of this process's decisions."""
+    return f"semgfin-decisions-{os.getpid()}"
+
+
+class View:
+    """With a window or without: how a session is run, and how the command ends.
+
+    Parameters
+    ----------
+    headless : bool
+    json_file, screenshot : Path or None
+    """
+
+    def __init__(self, headless: bool, json_file: Path | None, screenshot: Path | None) -> None:
+        from semgfin_rt.qt.require import has_display  # loads no Qt
+
+        if headless and screenshot is not None:
+            raise OptionError("--screenshot needs the window: leave --headless out.")
+        require_writable(json_file)
+        require_writable(screenshot)
+        self.json_file, self.screenshot = json_file, screenshot
+        self.headless = headless
+        if not headless and screenshot is None and not has_display():
+            print("No display was found: running without a window.", flush=True)
+            self.headless = True
+
+    def picture_seconds(self, seconds: float | None) -> float | None:
+        """Return how much signal to take: a picture does not wait for a recording's end."""
+        return PICTURE_S if self.screenshot is not None and seconds is None else seconds
+
+    def replay(
+        self,
+        scenario: Scenario,
+        folder: Path,
+        device: str,
+        publish: str | None = None,
+        *,
+        as_written: bool = False,
+    ) -> None:
+        """Play a scenario whose paths count from `folder`, and check its result."""
+        from semgfin_rt.app.scenario import check
+        from semgfin_rt.app.session import Session
+
+        settings = scenario.settings(folder, device=device, publish_id=publish or own_id())
+        if scenario.about:
+            print(scenario.about)
+        source = scenario.replay(folder)
+        for note in source.recording.notes:
+            print(note)
+        with Session(settings, source) as session:
+            summary = self.run(session, f"replay: {source.recording.path}")
+            if scenario.expect is not None and summary["complete"]:
+                checks = check(scenario.expect, summary, as_written=as_written)
+                summary["ok"] = all(c.ok is not False for c in checks)
+                summary["checks"] = [vars(c) for c in checks]
+                for c in checks:
+                    print(c.line)
+            self.end(session, summary)
+
+    def run(self, session: Session, title: str) -> Summary:
+        """Run a session to its end and print its summary."""
+        from semgfin_rt.app.summary import summary_lines
+
+        self._introduce(session)
+        summary = self._run_headless(session) if self.headless else self._run_window(session, title)
+        if session.failure is not None and not summary["decisions"]:
+            raise StreamError(session.failure)
+        print("", *summary_lines(summary), sep="\n", flush=True)
+        return summary
+
+    def end(self, session: Session, summary: Summary) -> None:
+        """Write the summary, and end the command as the session ended."""
+        from semgfin_rt.app.summary import shortfall
+
+        if self.json_file is not None:
+            write_json(self.json_file, summary)
+        if session.failure is not None:
+            raise StreamError(session.failure)
+        if session.interrupted:
+            raise typer.Exit(INTERRUPTED)
+        if summary["complete"] and not summary["ok"]:
+            what = "the scenario's expectations were not met." if "checks" in summary else ""
+            typer.echo(f"semgfin-rt: {what or shortfall(summary)}", err=True)
+            raise typer.Exit(NOT_KEPT)
+
+    def _introduce(self, session: Session) -> None:
+        settings, contract = session.settings, session.contract
+        print(
+            f"Checkpoint {settings.model} ({contract.preset}), horizons "
+            f"{', '.join(map(str, contract.horizons_ms))} ms; decisions are the LSL stream "
+            f"'{settings.publish_id}'.",
+            flush=True,
+        )
+
+    def _run_headless(self, session: Session) -> Summary:
+        from semgfin_rt.app.announce import Announcer
+
+        announcer = Announcer(session.contract)
+
+        def say(decision: Decision, truth: int | None) -> None:
+            line = announcer.line(decision, truth)
+            if line is not None:
+                print(line, flush=True)
+
+        return session.run(lambda: print(f"Running on {session.device}.", flush=True), say)
+
+    def _run_window(self, session: Session, title: str) -> Summary:
+        from semgfin_rt.qt.require import has_display, require_qt
+
+        if not has_display():
+            os.environ["QT_QPA_PLATFORM"] = "offscreen"
+        require_qt()
+        from semgfin_rt.qt.application import run_window
+
+        link = session.link()
+        with _noting_ctrl_c(session):  # which closes the window
+            run_window(
+                session.contract,
+                link,
+                title=title,
+                seconds=session.settings.seconds,
+                screenshot=self.screenshot,
+            )
+        session.close()
+        return session.summary()
+
+
+@contextmanager
+def _noting_ctrl_c(session: Session) -> Iterator[None]:
+    def note(number: int, frame: FrameType | None) -> None:
+        session.interrupted = True
+        signal.default_int_handler(number, frame)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,83 @@
+"""Where models and scenarios lie: the one place that knows."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+
+from semgfin_rt.errors import CheckpointError, OptionError
+
+_VARIABLES = {"models": "SEMGFIN_MODELS", "replay": "SEMGFIN_REPLAY"}
+
+
+def places(kind: Literal["models", "replay"]) -> list[Path]:
+    """Return the folders that may hold models or scenarios, the first to look at first.
+
+    The environment's (``SEMGFIN_MODELS``, ``SEMGFIN_REPLAY``), the user's data folder, what an
+    installed package brought along, and the checkout.
+    """
+    named = os.environ.get(_VARIABLES[kind])
+    return [
+        *([Path(named)] if named else []),
+        platformdirs.user_data_path("semgfin_rt", appauthor=False) / kind,
+        Path(sys.prefix) / "share" / "semgfin_rt" / kind,
+        Path(__file__).parents[1] / kind,
+    ]
+
+
+def find_model(name_or_folder: str | Path) -> Path:
+    """Return the folder of a checkpoint, given itself or by its name; it is not looked into.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none.
+    """
+    given = Path(name_or_folder)
+    found = _find(given, "models", ("",))
+    if found is None:
+        raise CheckpointError(
+            f"there is no checkpoint '{given}'{_looked_in(given, 'models')}: train one with "
+            "`semgfin-train fit`, or give the folder that holds contract.json."
+        )
+    return found
+
+
+def find_scenario(name_or_file: str | Path) -> Path:
+    """Return the file of a scenario, given itself or by its name, with or without ``.toml``.
+
+    Raises
+    ------
+    OptionError
+        If there is none.
+    """
+    given = Path(name_or_file)
+    found = _find(given, "replay", ("", ".toml"))
+    if found is None:
+        raise OptionError(
+            f"there is no scenario '{given}'{_looked_in(given, 'replay')}: give the path of a "
+            ".toml file, or set SEMGFIN_REPLAY to the folder that holds it."
+        )
+    return found
+
+
+def _find(given: Path, kind: Literal["models", "replay"], endings: tuple[str, ...]) -> Path | None:
+    candidates = [given]
+    if _is_name(given):
+        candidates += [place / (given.name + end) for place in places(kind) for end in endings]
+    return next((path for path in candidates if path.exists()), None)
+
+
+def _is_name(given: Path) -> bool:
+    """Whether it is one plain name; anything with a folder in it means that very place."""
+    return given.name == str(given) and given.name not in ("", "..")
+
+
+def _looked_in(given: Path, kind: Literal["models", "replay"]) -> str:
+    if not _is_name(given):
+        return ""
+    return f" here or in {', '.join(map(str, places(kind)))}"

@@ -1,0 +1,263 @@
+"""Sessions, real through and through: a player, LSL, an engine, a summary."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import uuid
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from signals import counting_recording, tiny_checkpoint, tiny_contract
+
+from semgfin_rt import lsl
+from semgfin_rt.app.session import Live, Replay, Session, Settings
+from semgfin_rt.app.summary import seen_in_training, shortfall, summary_lines
+from semgfin_rt.engine.player import Player
+from semgfin_rt.errors import CheckpointError, ContractMismatchError, OptionError, StreamError
+from semgfin_rt.model_contract import TrainingRecord
+from semgfin_rt.nn.checkpoint import sha256
+
+STAGES = {"acquire", "filter", "fin", "cnn", "policy", "publish", "compute"}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_checkpoint(tmp_path_factory.mktemp("models") / "tiny")
+
+
+def record(**changes) -> TrainingRecord:
+    values = {
+        "command": "fit",
+        "dataset": "synthetic",
+        "subjects": (3,),
+        "repetitions": (1,),
+        "held_out": (),
+        "data_sha256": "",
+        "windows": 1,
+        "seed": 0,
+        "steps": {},
+        "seconds": 1.0,
+        "chosen": {},
+        "versions": {},
+        "date": "",
+    }
+    return TrainingRecord(**values | changes)
+
+
+# -------------------------------------------------------------------------- a replay
+def test_a_replay_keeps_its_promise_and_says_all_of_it(model):
+    publish_id = f"decisions-{uuid.uuid4()}"
+    started, seen, published = [], [], []
+
+    def on_start():
+        started.append(session.device)
+
+    def on_decision(decision, truth):
+        seen.append((decision.sample, truth))
+        if not published:
+            published.extend(lsl.find_streams(2.0, source_id=publish_id))
+
+    recording = counting_recording(4000)
+    settings = Settings(model, "cpu", seconds=1.5, publish_id=publish_id)
+    with Session(settings, Replay(recording)) as session:
+        told = session.run(on_start, on_decision)
+    assert started == ["torch cpu"]
+    assert len(published) == 1
+    assert [sample for sample, _ in seen] == list(range(199, 3000, 20))
+    # Markers are pushed before their samples; those that come late are shown late, not scored so.
+    right = sum(truth == recording.labels[sample] for sample, truth in seen)
+    assert right >= len(seen) - 5
+    assert told["ok"]
+    assert told["complete"]
+    assert (told["decisions"], told["expected_decisions"]) == (141, 141)
+    assert (told["lost_samples"], told["skipped"], told["seconds"]) == (0, 0, 1.5)
+    assert told["scored"] == 141
+    assert 0 <= told["accuracy"] <= 1
+    assert 0 <= told["accuracy_steady"] <= 1
+    assert (
+        told["accuracy_by_horizon"].keys() == told["persistence_by_horizon"].keys() == {"0", "50"}
+    )
+    assert told["accuracy_by_horizon"]["0"] == told["persistence_by_horizon"]["0"]
+    assert told["latency_ms"].keys() == STAGES
+    assert told["end_to_end_ms"].keys() == {"p50", "p95", "p99"}
+    assert told["end_to_end_is"] == "push to publish"
+    assert told["checkpoint"] == {
+        "folder": str(model),
+        "sha256": sha256(model),
+        "preset": "realtime",
+    }
+    assert told["source"]["kind"] == "replay"
+    assert told["seen_in_training"] == 0
+    words = "\n".join(summary_lines(told))
+    assert "141 decisions of 141 expected, 0 samples lost" in words
+    assert "synthetic subject" in words
+
+
+def test_chosen_horizons_alone_are_decided_and_scored(model):
+    settings = Settings(model, "cpu", horizons_ms=(50,), seconds=0.5)
+    decisions = []
+    with Session(settings, Replay(counting_recording(4000))) as session:
+        told = session.run(on_decision=lambda d, _: decisions.append(d))
+    assert {tuple(m.horizon_ms for m in d.movements) for d in decisions} == {(50,)}
+    assert session.contract.horizons_ms == (50,)
+    assert told["accuracy_by_horizon"].keys() == {"50"}
+    assert told["scored"] == 41 - 5  # the targets of the last five lie beyond the end
+    assert told["persistence_by_horizon"] == {"50": None}  # no present decision to repeat
+
+
+def test_a_loop_goes_round(model):
+    settings = Settings(model, "cpu", seconds=1.0)
+    with Session(settings, Replay(counting_recording(700), speed=2.0, loop=True)) as session:
+        told = session.run()
+    assert told["ok"]
+    assert told["decisions"] == told["expected_decisions"] == 91
+    assert told["scored"] < 91  # windows and targets across the seam are not
+
+
+def test_ctrl_c_ends_with_the_summary_so_far(model):
+    count = []
+
+    def on_decision(decision, _truth):
+        count.append(decision)
+        if len(count) == 60:
+            raise KeyboardInterrupt
+
+    begin = time.monotonic()
+    with Session(Settings(model, "cpu"), Replay(counting_recording(200_000))) as session:
+        told = session.run(on_decision=on_decision)
+    assert time.monotonic() - begin < 20
+    assert session.interrupted
+    assert (told["ok"], told["complete"]) == (False, False)
+    assert told["decisions"] == told["expected_decisions"] >= 60
+    assert told["lost_samples"] == 0  # what was under way is not lost
+    assert "(cut short)" in summary_lines(told)[0]
+
+
+def test_a_player_that_dies_is_a_failure_with_a_summary(model):
+    with Session(Settings(model, "cpu"), Replay(counting_recording(200_000))) as session:
+
+        def kill(decision, _truth):
+            if decision.sample == 999:
+                os.kill(session._player.pid, signal.SIGKILL)
+
+        told = session.run(on_decision=kill)
+    assert session.failure is not None
+    assert "ended after 0." in session.failure
+    assert (told["ok"], told["complete"]) == (False, False)
+    assert told["decisions"] >= 41
+
+
+def test_the_engine_of_a_window_gives_the_same_summary(model):
+    with Session(Settings(model, "cpu"), Replay(counting_recording(1500))) as session:
+        link = session.link()
+        deadline = time.monotonic() + 30
+        while link.last is None or link.last.phase not in ("ended", "failed"):
+            assert time.monotonic() < deadline
+            link.poll()
+            time.sleep(0.03)
+        told = session.summary()
+    assert told["ok"]
+    assert told["device"] == "torch cpu"
+    assert told["decisions"] == told["expected_decisions"] == told["scored"] == 66
+    assert told["lost_samples"] == 0
+    assert told["latency_ms"].keys() == STAGES
+
+
+def test_a_window_that_finds_no_stream_has_failed(model):
+    with Session(Settings(model, "cpu"), Live(source_id="nobody", wait_s=0.3)) as session:
+        link = session.link()
+        deadline = time.monotonic() + 30
+        while link.last is None or link.last.phase != "failed":
+            assert time.monotonic() < deadline
+            link.poll()
+            time.sleep(0.03)
+        told = session.summary()
+    assert "no LSL stream with the source_id 'nobody'" in session.failure
+    assert (told["ok"], told["decisions"], told["seconds"]) == (False, 0, 0)
+
+
+# ------------------------------------------------------------------------------- live
+def test_live_reports_the_age_and_no_score(model):
+    with Player(counting_recording(20_000), wait_for_truth=False) as player:
+        live = Live(source_id=player.source_id)
+        truths = set()
+        with Session(Settings(model, "cpu", seconds=0.8), live) as session:
+            told = session.run(on_decision=lambda _, truth: truths.add(truth))
+        assert player.pid is not None  # not ours to end
+    assert truths == {None}
+    assert told["ok"]
+    assert told["decisions"] == told["expected_decisions"] == 71
+    assert told["end_to_end_is"] == "age of the newest sample"
+    assert told["end_to_end_ms"]["p50"] < 50
+    assert told["accuracy"] is told["seen_in_training"] is None
+    assert told["accuracy_by_horizon"] == {"0": None, "50": None}
+    assert "accuracy" not in "\n".join(summary_lines(told))
+
+
+def test_a_stream_that_is_not_there_or_does_not_fit(model):
+    with (
+        Session(Settings(model, "cpu"), Live(name="nobody", wait_s=0.3)) as session,
+        pytest.raises(StreamError, match="no LSL stream named 'nobody'"),
+    ):
+        session.run()
+    recording = counting_recording(4000)
+    slow = replace(recording, spec=replace(recording.spec, rate=1000.0))
+    with (
+        Player(slow, wait_for_truth=False) as player,
+        Session(Settings(model, "cpu"), Live(source_id=player.source_id)) as session,
+        pytest.raises(ContractMismatchError, match="runs at 1000 Hz and the checkpoint"),
+    ):
+        session.run()
+
+
+# ---------------------------------------------------------------------------- refusals
+def test_what_cannot_be_is_refused_before_anything_starts(model):
+    recording = counting_recording(1000)
+    other = replace(recording, spec=replace(recording.spec, channels=("a", "b", "c")))
+    with pytest.raises(ContractMismatchError, match="counting calls channel 1 'a'"):
+        Session(Settings(model), Replay(other))
+    with pytest.raises(OptionError, match=r"horizon 70 ms is not in the checkpoint: .* 0, 50"):
+        Session(Settings(model, horizons_ms=(0, 70)), Replay(recording))
+    for seconds in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(OptionError, match="--seconds"):
+            Session(Settings(model, seconds=seconds), Live(name="x"))
+    with pytest.raises(CheckpointError, match="no checkpoint at"):
+        Session(Settings(Path("nowhere")), Replay(recording))
+
+
+def test_a_model_without_rest_is_silent_at_rest_unless_told_otherwise(model):
+    contract = tiny_contract()
+    restless = contract.model_copy(update={"classes": contract.classes[1:], "rest_gate": -1.0})
+    assert Settings(model).policy(restless).rest_gate
+    assert not Settings(model, rest_gate=False).policy(restless).rest_gate
+    assert not Settings(model).policy(contract).rest_gate
+    assert not Settings(model).policy(restless.model_copy(update={"rest_gate": None})).rest_gate
+    policy = Settings(model, vote=5, reject=0.4, hold_ms=100).policy(contract)
+    assert (policy.vote, policy.reject, policy.hold_ms) == (5, 0.4, 100)
+
+
+# ------------------------------------------------------------------------------- words
+def test_what_was_trained_on_is_counted():
+    recording = counting_recording(3000)  # repetition 1, then 2, of subject 3
+    contract = tiny_contract()
+
+    def share(pushed=3000, **changes):
+        trained = contract.model_copy(update={"history": (record(**changes),)})
+        return seen_in_training(recording, trained, pushed)
+
+    assert share() == 0.5
+    assert share(repetitions=(1, 2)) == 1
+    assert share(pushed=1500) == 1
+    assert share(pushed=4500) == pytest.approx(2 / 3)  # the first again
+    assert share(pushed=0) == 0
+    assert share(subjects=(4,)) == share(dataset="db2") == share(repetitions=(5,)) == 0
+    assert seen_in_training(recording, contract, 3000) == 0
+
+
+def test_a_shortfall_is_one_sentence():
+    words = shortfall({"decisions": 90, "expected_decisions": 100, "lost_samples": 7})
+    assert words.startswith("90 decisions were made of 100 expected and 7 samples were lost:")
+    assert "\n" not in words

@@ -1,0 +1,294 @@
+"""The command itself, as a user runs it: through LSL, with and without a window, wrongly."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from signals import counting_recording, tiny_contract
+
+from semgfin_rt.cli.rt import main
+from semgfin_rt.engine.player import Player
+from semgfin_rt.model_contract import ClassLabel
+from semgfin_rt.nn.checkpoint import save_checkpoint
+from semgfin_rt.nn.network import Network
+from semgfin_rt.recordings.db2_schema import channel_names
+from semgfin_rt.recordings.synthetic import write_subject
+
+COMMAND = Path(sys.executable).with_name("semgfin-rt")
+NO_DISPLAY = dict.fromkeys(("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY"), "")
+KEYS = {
+    "decisions",
+    "expected_decisions",
+    "lost_samples",
+    "skipped",
+    "late",
+    "accuracy",
+    "accuracy_steady",
+    "balanced_accuracy",
+    "majority",
+    "accuracy_by_horizon",
+    "persistence_by_horizon",
+    "latency_ms",
+    "end_to_end_ms",
+    "checkpoint",
+    "source",
+    "device",
+    "seconds",
+    "seen_in_training",
+    "ok",
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a short synthetic DB2 file, and a checkpoint M of random weights for it."""
+    place = tmp_path_factory.mktemp("rt")
+    write_subject(place / "D", 1, 1, movements=2, repetitions=2, movement_s=1, rest_s=1)
+    contract = tiny_contract().model_copy(
+        update={
+            "channels": channel_names(12),
+            "scale_mean": (0.0,) * 12,
+            "scale_std": (1e-5,) * 12,
+            "classes": tuple(ClassLabel(id=i, name=n) for i, n in enumerate(("rest", "up", "out"))),
+        }
+    )
+    torch.manual_seed(0)
+    save_checkpoint(place / "M", Network(contract), contract, "# random weights, for a test\n")
+    return place
+
+
+def run(
+    place: Path, *arguments: str, command: Path = COMMAND, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [command, *arguments],
+        cwd=place,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_replay_without_a_window(place):
+    code = (
+        "import sys\n"
+        "from semgfin_rt.cli.rt import main\n"
+        "sys.argv = 'x replay D/S1_E1_A1.mat --model M --headless --seconds 3'.split()\n"
+        "sys.argv += ['--json', 'r.json']\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    print('ended', end.code)\n"
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'PyQt6', 'pyqtgraph', 'torch'}))"
+    )
+    done = run(place, "-c", code, command=Path(sys.executable))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-2:] == ["ended 0", "['torch']"]  # no Qt
+    told = json.loads((place / "r.json").read_text())
+    assert told.keys() >= KEYS
+    assert told["ok"]
+    assert told["decisions"] == told["expected_decisions"] == 1 + (6000 - 200) // 20
+    assert (told["lost_samples"], told["seconds"]) == (0, 3.0)
+    assert told["accuracy_by_horizon"].keys() == {"0", "50"}
+    assert told["checkpoint"]["folder"].endswith("M")
+    assert told["source"]["path"] == "D/S1_E1_A1.mat"
+    assert "Running on torch " in done.stdout
+    assert "291 decisions of 291 expected" in done.stdout
+    said = [line for line in done.stdout.splitlines() if "[truth: " in line]
+    assert 3 <= len(said) <= 16
+    assert "\x1b" not in done.stdout  # no colours where it is not a terminal
+
+
+def test_a_picture_needs_no_display(place):
+    done = run(
+        place,
+        "replay",
+        "D",
+        "--model",
+        "M",
+        "--seconds",
+        "1",
+        "--speed",
+        "0.5",
+        "--screenshot",
+        "w.png",
+        "--json",
+        "w.json",
+        **NO_DISPLAY,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    picture = (place / "w.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 20_000  # not blank
+    told = json.loads((place / "w.json").read_text())
+    assert told["ok"]
+    assert told["decisions"] == 91
+
+
+@pytest.mark.parametrize(
+    ("least", "code", "complaint"),
+    [(0, 0, ""), (1, 3, "semgfin-rt: the scenario's expectations were not met.\n")],
+)
+def test_a_scenario_is_played_and_judged(least, code, complaint, place, monkeypatch, capfd):
+    text = 'recording = "D/S1_E1_A1.mat"\nmodel = "M"\nseconds = 1\n[expect]\naccuracy_min = '
+    (place / "walk.toml").write_text(text + str(least))
+    monkeypatch.chdir(place)
+    for variable in NO_DISPLAY:
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(sys, "argv", ["semgfin-rt", "replay", "walk.toml", "--json", "s.json"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    said = capfd.readouterr()
+    assert (end.value.code, said.err) == (code, complaint)
+    assert "No display was found: running without a window." in said.out
+    assert "decisions missed: 0, expected at most 0: ok" in said.out
+    assert f"expected at least {least}: {'FAILED' if code else 'ok'}" in said.out
+    told = json.loads((place / "s.json").read_text())
+    assert told["ok"] == (code == 0)
+    assert [c["ok"] for c in told["checks"]] == [True, True, code == 0]
+
+
+def test_live(place):
+    name = f"EMG {uuid.uuid4()}"
+    recording = counting_recording(40_000)
+    spec = replace(recording.spec, channels=channel_names(12))
+    wide = replace(recording, spec=spec, samples=recording.samples[:, [0] * 12] * 1e-9)
+    with Player(wide, name=name, wait_for_truth=False) as player:
+        done = run(
+            place,
+            *("live", "--name", name),
+            "--model",
+            "M",
+            "--headless",
+            "--seconds",
+            "1",
+            "--json",
+            "l.json",
+        )
+        assert player.pid is not None
+        player.check()
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads((place / "l.json").read_text())
+    assert told["decisions"] == told["expected_decisions"] == 91
+    assert told["end_to_end_is"] == "age of the newest sample"
+    assert told["accuracy"] is None
+    assert "[truth: " not in done.stdout
+
+
+def test_ctrl_c_prints_the_summary_and_exits_with_130(place):
+    process = subprocess.Popen(
+        [COMMAND, "replay", "D", "--model", "M", "--headless", "--loop", "--json", "c.json"],
+        cwd=place,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # as in a terminal, where Ctrl-C reaches all processes
+    )
+    for line in process.stdout:
+        if "[truth: " in line:
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    rest, complaint = process.communicate(timeout=20)
+    assert (process.returncode, complaint) == (130, "")
+    assert "(cut short)" in rest
+    assert not json.loads((place / "c.json").read_text())["complete"]
+    for _ in range(50):  # the player and what multiprocessing keeps have gone with it
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("a process was left behind")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("replay nowhere.mat", "'nowhere.mat' does not exist"),
+        ("replay text.mat", "not a MATLAB file"),
+        ("replay empty", "holds no recording"),
+        ("replay D --subject 4", "holds no subject 4"),
+        ("replay D --repetitions 9", "repetition 9 is not in"),
+        ("replay D --repetitions x", "'x' is not a list of numbers"),
+        ("replay D --speed 9", "speed = 9.0 cannot be used"),
+        ("replay D --speed fast", "Invalid value for '--speed'"),
+        ("replay D --seconds 0", "seconds = 0.0 cannot be used"),
+        ("replay D --horizons 0,70", "horizon 70 ms is not in the checkpoint: choose among 0, 50"),
+        ("replay D --device tpu", "device 'tpu' is not known"),
+        ("replay D --vote 0", "vote over 0 decisions"),
+        ("replay D --json nowhere/r.json", "'nowhere/r.json' cannot be written"),
+        ("replay D --screenshot w.png", "leave --headless out"),
+        ("replay D --model nowhere", "no checkpoint 'nowhere' here or in"),
+        ("replay D --model empty", "is not a checkpoint"),
+        ("replay D --model weights.pt", "pickled files such as .pt and .pth are never loaded"),
+        ("replay nowhere.toml", "no scenario 'nowhere.toml'"),
+        ("replay wrong.toml", "pace = 1 cannot be used"),
+        ("replay", "Missing argument"),
+        ("live", "pass --name or --source-id"),
+        ("live --name nobody --wait 0.2", "no LSL stream named 'nobody' was found"),
+    ],
+)
+def test_wrong_input_is_one_line(place, line, words, monkeypatch, capfd):
+    monkeypatch.chdir(place)
+    Path("empty").mkdir(exist_ok=True)
+    Path("text.mat").write_text("hello")
+    Path("weights.pt").write_bytes(b"\x80\x02.")
+    Path("wrong.toml").write_text('recording = "D"\npace = 1\n')
+    command, *arguments = line.split()
+    model = [] if "--model" in arguments else ["--model", "M"]
+    monkeypatch.setattr(sys, "argv", ["semgfin-rt", command, "--headless", *model, *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    complaint = capfd.readouterr().err
+    assert complaint.startswith("semgfin-rt: ")
+    assert words in complaint
+    assert complaint.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("replay nowhere.mat --model M --headless", "'nowhere.mat' does not exist"),
+        ("frobnicate", "No such command 'frobnicate'"),
+    ],
+)
+def test_wrong_input_of_the_real_command_is_one_line(place, line, words):
+    done = run(place, *line.split())
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_streams_are_listed(place):
+    name = f"EMG {uuid.uuid4()}"
+    with Player(counting_recording(1000), name=name, wait_for_truth=False):
+        done = run(place, "streams", COLUMNS="200")
+    assert done.returncode == 0
+    (row,) = [
+        line for line in done.stdout.splitlines() if f"{name} " in line and "truth" not in line
+    ]
+    assert "2000 Hz" in row
+    nothing = run(place, "streams", "--seconds", "0.2", SEMGFIN_LSL_SESSION=f"x{uuid.uuid4().hex}")
+    assert nothing.returncode == 0
+    assert "No LSL stream was found on this machine" in nothing.stdout
+
+
+def test_help_is_there_at_once(place):
+    begin = time.monotonic()
+    done = run(place)
+    assert time.monotonic() - begin < 3  # 0.1 s, on a machine that has nothing else to do
+    assert done.returncode == 0
+    for command in ("demo", "replay", "live", "streams"):
+        assert command in done.stdout

@@ -1,0 +1,124 @@
+"""Topology of the FINs: the published one, and the patches of `realtime`."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from semgfin_rt.model_contract import NetworkSpec
+from semgfin_rt.nn.fin import FeatureImitator, Fin
+from semgfin_rt.nn.network import preset_features, preset_network
+
+PUBLISHED = preset_network("paper", 20, 12, 4, per_channel=True)
+
+
+def n_parameters(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+def test_the_published_fin_has_the_published_size():
+    fin = Fin(PUBLISHED, 12)
+    lstm = nn.LSTM(1, 32, num_layers=3, bidirectional=True)
+    assert n_parameters(fin) == n_parameters(lstm) + n_parameters(nn.Linear(32, 12))
+    assert sorted(p.shape for p in fin.lstm.parameters()) == sorted(
+        p.shape for p in lstm.parameters()
+    )
+
+
+def test_the_published_model_has_four_times_twelve_of_them():
+    imitator = FeatureImitator(PUBLISHED, 4, 1)
+    assert len(imitator.fins) == 48
+    out = imitator(torch.randn(2, 60, 12))
+    assert out.shape == (2, 1, 4, 12, 12)  # features, channels, 1 real and 11 shadow outputs
+
+
+def test_the_published_fin_is_plain_torch():
+    torch.manual_seed(0)
+    fin = Fin(PUBLISHED, 12)
+    x = torch.randn(5, 60)
+    outputs, _ = fin.lstm(x[:, :, None])
+    # the reverse direction has read the whole window when it is at the first sample
+    torch.testing.assert_close(fin(x), fin.head(outputs[:, 0, 32:]))
+
+
+@pytest.mark.parametrize(("suffix", "matters"), [("", False), ("_reverse", True)])
+def test_only_the_reverse_state_of_the_last_layer_is_read(suffix, matters):
+    torch.manual_seed(0)
+    fin = Fin(PUBLISHED, 12)
+    x = torch.randn(5, 60)
+    before = fin(x)
+    with torch.no_grad():
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+            getattr(fin.lstm, f"{name}_l2{suffix}").add_(0.3)
+    assert torch.equal(fin(x), before) is not matters
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_patch_is_one_step(layers):
+    spec = NetworkSpec(patch=20, hidden=8, layers=layers)
+    fin = Fin(spec, 5)
+    x = torch.randn(3, 600)
+    steps = []
+    fin.lstm.register_forward_hook(lambda _m, inputs, _out: steps.append(inputs[0].shape))
+    assert fin(x).shape == (3, 5)
+    assert steps == [(3, 30, 8)]
+    # samples of one patch go in side by side, in their order
+    patches = torch.stack([x[:, i : i + 20] for i in range(0, 600, 20)], dim=1)
+    states, _ = fin.lstm(fin.embed(patches))
+    torch.testing.assert_close(fin(x), fin.head(states[:, -1]))
+
+
+@pytest.mark.parametrize("trunks", [1, 2, 6])
+@pytest.mark.parametrize("copies", [1, 4])
+def test_each_output_is_that_of_its_own_fin(trunks, copies):
+    torch.manual_seed(0)
+    spec = NetworkSpec(patch=5, hidden=6, trunks=trunks, copies=copies, k_outputs=3)
+    imitator = FeatureImitator(spec, 6, 2)
+    assert len(imitator.fins) == trunks * copies
+    windows = torch.randn(7, 40, 4)
+    out = imitator(windows)
+    assert out.shape == (7, 2, 6, 4, 3)  # horizons, features, channels, outputs
+    per_trunk = 6 // trunks
+    for trunk in range(trunks):
+        for channel in range(4):
+            fin = imitator.fins[trunk * copies + channel % copies]
+            expected = fin(windows[:, :, channel]).reshape(7, 2, per_trunk, 3)
+            features = slice(trunk * per_trunk, (trunk + 1) * per_trunk)
+            torch.testing.assert_close(out[:, :, features, channel], expected)
+
+
+def test_copies_differ_and_shared_weights_do_not():
+    torch.manual_seed(0)
+    same = torch.randn(3, 40, 1).expand(-1, -1, 4)
+    shared = FeatureImitator(NetworkSpec(patch=5, hidden=6), 2, 1)(same)
+    copied = FeatureImitator(NetworkSpec(patch=5, hidden=6, copies=4), 2, 1)(same)
+    torch.testing.assert_close(shared[:, :, :, 0], shared[:, :, :, 3])
+    assert not torch.allclose(copied[:, :, :, 0], copied[:, :, :, 3])
+
+
+def test_a_channel_sees_no_other_channel():
+    torch.manual_seed(0)
+    imitator = FeatureImitator(NetworkSpec(patch=5, hidden=6, copies=4), 2, 1)
+    windows = torch.randn(3, 40, 4)
+    other = windows.clone()
+    other[:, :, 2] += 1
+    changed = (imitator(windows) != imitator(other)).any(dim=-1).flatten(0, 2).any(dim=0)
+    assert changed.tolist() == [False, False, True, False]
+
+
+def test_presets():
+    assert (
+        preset_features("paper")[0] == preset_features("paper")[1] == ("rms", "var", "ssi", "ent")
+    )
+    imitated, read = preset_features("realtime")
+    assert len(read) == 8
+    assert set(imitated) == {*read, "rms", "var", "ssi", "ent"}
+    assert len(set(imitated)) == len(imitated)
+    assert (PUBLISHED.patch, PUBLISHED.layers, PUBLISHED.hidden) == (1, 3, 32)
+    assert (PUBLISHED.bidirectional, PUBLISHED.k_outputs) == (True, 12)
+    assert (PUBLISHED.classifier, PUBLISHED.dropout) == ("cnn", 0.3)
+    realtime = preset_network("realtime", 10, 12, 11, per_channel=False)
+    assert (realtime.patch, realtime.copies, realtime.trunks) == (10, 1, 1)
+    assert not realtime.bidirectional
+    assert preset_network("realtime", 10, 12, 11, per_channel=True).copies == 12

@@ -1,0 +1,117 @@
+"""A contract refuses what does not go together, and signals that do not fit."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+from signals import CHANNELS, tiny_contract
+
+from semgfin_rt.contracts import NO_LABEL, SignalSpec
+from semgfin_rt.errors import ContractMismatchError
+from semgfin_rt.model_contract import ClassLabel, ModelContract
+
+
+def changed(**values):
+    data = tiny_contract().model_dump(mode="json")
+    for name, value in values.items():
+        where, _, inner = name.partition("__")
+        if inner:
+            data[where][inner] = value
+        else:
+            data[where] = value
+    return data
+
+
+def test_json_round_trip():
+    contract = tiny_contract()
+    assert ModelContract.model_validate_json(contract.model_dump_json()) == contract
+
+
+def test_what_follows_from_it():
+    contract = tiny_contract((0, 50, 300))
+    assert contract.spec == SignalSpec(CHANNELS, 2000.0, "V")
+    assert contract.horizons == (0, 100, 600)
+    assert contract.class_ids == (0, 1, 2)
+    assert contract.has_rest
+    no_rest = contract.model_copy(update={"classes": (ClassLabel(id=1, name="fist"),)})
+    assert not no_rest.has_rest
+    assert [contract.class_name(i) for i in (1, NO_LABEL, 40)] == ["fist", "-", "label 40"]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"unknown": 1}, "Extra inputs"),
+        ({"network__unknown": 1}, "Extra inputs"),
+        ({"format": 2}, "Input should be 1"),
+        ({"preset": "fast"}, "'paper' or 'realtime'"),
+        ({"unit": "mV"}, "'V' or 'count'"),
+        ({"channels": []}, "must not be empty"),
+        ({"features": [], "classifier_features": []}, "must not be empty"),
+        ({"classes": []}, "must not be empty"),
+        ({"horizons_ms": []}, "must not be empty"),
+        ({"scale_mean": [0.0]}, "need 3 values, one a channel"),
+        ({"scale_std": [1.0] * 4}, "need 3 values, one a channel"),
+        ({"feature_mean": [0.0]}, "need 2 values"),
+        ({"scale_std": [1.0, 0.0, 1.0]}, "must be positive"),
+        ({"feature_std": [1.0, -1.0]}, "must be positive"),
+        ({"rate": 0.0}, "must be positive"),
+        ({"hop": 0}, "0 < hop <= window"),
+        ({"hop": 201}, "0 < hop <= window"),
+        ({"window": 210}, "multiple of the patch"),
+        ({"network__patch": 0}, "greater than or equal to 1"),
+        ({"network__trunks": 3}, "trunks must divide"),
+        ({"network__copies": 2}, "copies be 1 or one a channel"),
+        ({"network__classifier": "svm"}, "'cnn' or 'mlp'"),
+        ({"classifier_features": ["zc"]}, "must be among features"),
+        ({"horizons_ms": [50, 0]}, "ascending"),
+        ({"horizons_ms": [0, 0]}, "different"),
+        ({"horizons_ms": [-10, 0]}, "not negative"),
+        ({"horizons_ms": [0, 55]}, "multiples of the hop, 10 ms"),
+    ],
+)
+def test_refused(values, said):
+    with pytest.raises(ValidationError, match=said):
+        ModelContract.model_validate(changed(**values))
+
+
+@pytest.mark.parametrize("name", ["scale_mean", "scale_std", "feature_mean", "feature_std"])
+@pytest.mark.parametrize("value", ["NaN", "Infinity"])
+def test_statistics_that_are_not_finite_are_refused(name, value):
+    text = tiny_contract().model_dump_json()
+    old = f'"{name}":['
+    assert old in text
+    first = text.index(old) + len(old)
+    last = text.index(",", first)
+    with pytest.raises(ValidationError):
+        ModelContract.model_validate_json(text[:first] + value + text[last:])
+
+
+FIT = SignalSpec(CHANNELS, 2000.0, "V")
+
+
+def test_a_signal_that_fits():
+    tiny_contract().require_fit(FIT, "the stream 'EMG'")
+
+
+@pytest.mark.parametrize(
+    ("spec", "given_", "wanted"),
+    [
+        (SignalSpec(("left",), 2000.0, "V"), "has 1 channels", "trained on 3"),
+        (SignalSpec(CHANNELS, 1000.0, "V"), "runs at 1000 Hz", "trained at 2000 Hz"),
+        (SignalSpec(CHANNELS, 2000.0, "count"), "is in count", "trained on V"),
+        (
+            SignalSpec(("left", "top", "right"), 2000.0, "V"),
+            "calls channel 2 'top'",
+            "the checkpoint 'right'",
+        ),
+    ],
+)
+def test_a_signal_that_does_not_fit(spec, given_, wanted):
+    with pytest.raises(ContractMismatchError) as caught:
+        tiny_contract().require_fit(spec, "the stream 'EMG'")
+    message = str(caught.value)
+    assert message.startswith(f"the stream 'EMG' {given_}")
+    assert wanted in message
+    assert message.endswith(".")
+    assert ": " in message  # and then what to do

@@ -1,7 +1,8 @@
 """The decision policy: vote, rest gate, confidence reject, hold. All off by default.
 
 Each horizon is treated alike and by itself. The order is fixed: vote over the last decisions,
-then the gate and the reject threshold, then hold.
+then the gate and the reject threshold; what the threshold rejects (not the gate) may be held. A
+window that cannot be trusted is rejected, and neither votes nor is held.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class DecisionPolicy:
     def __init__(self, contract: ModelContract, spec: PolicySpec) -> None:
         if spec.rest_gate and contract.rest_gate is None:
             raise OptionError(
-                "the checkpoint has no rest gate (it was trained without rest): leave it off."
+                "the checkpoint has no rest gate (it knows rest as a class, or its data had none): "
+                "leave it off."
             )
         self.contract = contract
         self.spec = spec
@@ -80,6 +82,7 @@ class DecisionPolicy:
         sample: int,
         time: float,
         energy: float = float("inf"),
+        trusted: bool = True,
     ) -> Decision:
         """Decide.
 
@@ -92,15 +95,21 @@ class DecisionPolicy:
             Index and LSL clock of the newest sample.
         energy : float
             Mean log-RMS of the window, for the rest gate.
+        trusted : bool
+            False where the window holds samples that are not finite.
         """
-        self._votes.append(log_probabilities)
-        mean = np.mean(self._votes, axis=0) if self.spec.vote > 1 else log_probabilities
+        trusted = trusted and bool(np.isfinite(log_probabilities).all())
+        if trusted:
+            self._votes.append(log_probabilities)
+            mean = np.mean(self._votes, axis=0) if self.spec.vote > 1 else log_probabilities
+        else:
+            mean = np.zeros_like(log_probabilities)  # knows nothing: every class alike
         probabilities = np.exp(mean - mean.max(axis=-1, keepdims=True))
         probabilities /= probabilities.sum(axis=-1, keepdims=True)
         gate = self.contract.rest_gate
         at_rest = self.spec.rest_gate and gate is not None and energy < gate
         movements = tuple(
-            self._movement(horizon, row, sample, at_rest=at_rest)
+            self._movement(horizon, row, sample, silent=at_rest or not trusted)
             for horizon, row in zip(
                 self.contract.horizons_ms, probabilities.astype(np.float32), strict=True
             )
@@ -108,12 +117,12 @@ class DecisionPolicy:
         return Decision(sample, time, movements, features)
 
     def _movement(
-        self, horizon: int, probabilities: FloatArray, sample: int, *, at_rest: bool
+        self, horizon: int, probabilities: FloatArray, sample: int, *, silent: bool
     ) -> Movement:
         best = int(probabilities.argmax())
         confidence = float(probabilities[best])
         label, state = self.contract.class_ids[best], State.VALID
-        if at_rest:
+        if silent:
             label, state = NO_LABEL, State.REJECT
         elif confidence < self.spec.reject:
             held, since = self._last_valid.get(horizon, (NO_LABEL, -1))

@@ -11,7 +11,7 @@ from semgfin_rt.errors import ContractMismatchError
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ClassLabel(_Frozen):

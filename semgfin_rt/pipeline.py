@@ -58,6 +58,7 @@ class Pipeline:
         self._scale = Scaler(contract.scale_mean, contract.scale_std)
         self._windowing = Windowing(contract.window, contract.hop)
         self._ring = RingBuffer(contract.window, len(contract.channels))
+        self._damaged = -contract.window  # number of the last sample that was not finite
 
     @property
     def samples_to_next(self) -> int:
@@ -80,6 +81,7 @@ class Pipeline:
         """Forget all samples: the next one does not follow in time on the last."""
         self._filter.reset()
         self._ring.clear()
+        self._damaged = -self.contract.window
         self._policy.reset()
 
     def push(self, chunk: Chunk, *, newest_only: bool = False) -> list[Decision]:
@@ -106,6 +108,7 @@ class Pipeline:
         if chunk.lost:
             self.reset()
         self._on_stage("start")
+        damaged = np.flatnonzero(~np.isfinite(chunk.samples).all(axis=1)) + self._ring.written
         ready = self._scale(self._filter(chunk.samples))
         self._on_stage("filter")
         decisions: list[Decision] = []
@@ -117,12 +120,16 @@ class Pipeline:
             stop = done + self.samples_to_next
             self._ring.extend(ready[done:stop])
             done = stop
+            if len(before := damaged[damaged < self._ring.written]):
+                self._damaged = int(before[-1])
             due -= 1
             if newest_only and due:
                 self.skipped += 1
             else:
                 decisions.append(self._decide(chunk.first + done - 1, float(chunk.times[done - 1])))
         self._ring.extend(ready[done:])
+        if len(damaged):
+            self._damaged = int(damaged[-1])
         return decisions
 
     def _decide(self, sample: int, time: float) -> Decision:
@@ -136,7 +143,12 @@ class Pipeline:
         gated = self._policy.spec.rest_gate
         energy = float(np.mean(closed_form(window, ("log_rms",)))) if gated else float("inf")
         decision = self._policy(
-            log_probabilities, features, sample=sample, time=time, energy=energy
+            log_probabilities,
+            features,
+            sample=sample,
+            time=time,
+            energy=energy,
+            trusted=self._ring.written - self._damaged > self.contract.window,
         )
         self._on_stage("policy")
         return decision

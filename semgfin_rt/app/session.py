@@ -29,7 +29,7 @@ from semgfin_rt.engine.snapshot import Health
 from semgfin_rt.engine.spec import EngineSpec
 from semgfin_rt.errors import OptionError, StreamError
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.checkpoint import load_contract, sha256
+from semgfin_rt.nn.checkpoint_folder import load_contract, sha256
 
 _NOTHING = Health(0, 0, 0, 0, 0, 0, float("nan"), {})
 _PLAYER_S = 20.0  # patience for our own player's streams, which are there already

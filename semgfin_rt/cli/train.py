@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -79,6 +79,9 @@ def fit(
     per_channel: Annotated[
         bool | None, typer.Option("--per-channel/--shared", help="Weights for each channel.")
     ] = None,
+    band: Annotated[
+        str | None, typer.Option(help="Band-pass in Hz, such as 20-450, or none.")
+    ] = None,
     notch: Annotated[float | None, typer.Option(help="Mains frequency in Hz, 50 or 60.")] = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -101,6 +104,7 @@ def fit(
             features=tuple(features.split(",")) if features else None,
             classifier=classifier,
             per_channel=per_channel,
+            band=_band(band),
             notch=notch,
             seed=seed,
             device=device,
@@ -157,7 +161,8 @@ def evaluate(
 ) -> None:
     """Score a checkpoint on test repetitions, its controls beside it."""
     from semgfin_rt.nn.backends import make_backend
-    from semgfin_rt.nn.checkpoint import load_checkpoint, sha256
+    from semgfin_rt.nn.checkpoint import load_checkpoint
+    from semgfin_rt.nn.checkpoint_folder import sha256
     from semgfin_rt.train.evaluate import evaluate as score
 
     network, contract = load_checkpoint(checkpoint)
@@ -179,7 +184,8 @@ def inspect(
     ] = None,
 ) -> None:
     """Check a checkpoint and print its card, its size and its SHA-256."""
-    from semgfin_rt.nn.checkpoint import count_parameters, load_checkpoint, sha256
+    from semgfin_rt.nn.checkpoint import count_parameters, load_checkpoint
+    from semgfin_rt.nn.checkpoint_folder import sha256
     from semgfin_rt.train.card import model_card
 
     network, contract = load_checkpoint(checkpoint)
@@ -194,6 +200,18 @@ def inspect(
 def main() -> None:
     """Entry point of `semgfin-train`."""
     run(app, "semgfin-train")
+
+
+def _band(text: str | None) -> tuple[float, float] | Literal["none"] | None:
+    if text is None:
+        return None
+    if text == "none":
+        return "none"
+    try:
+        low, high = map(float, text.split("-"))
+    except ValueError as error:
+        raise OptionError(f"--band '{text}' is no band: write 20-450, or none.") from error
+    return low, high
 
 
 def _load(data: Path, subjects: str | None) -> list[Recording]:

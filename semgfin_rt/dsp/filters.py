@@ -18,9 +18,8 @@ _BLOCK = 1 << 15  # samples filtered at a time, so that a long recording needs n
 
 def design_filter(
     rate: float,
+    band: tuple[float, float] | None = (20.0, 450.0),
     *,
-    low: float = 20.0,
-    high: float = 450.0,
     order: int = 4,
     notch: float | None = None,
 ) -> Sos:
@@ -30,8 +29,8 @@ def design_filter(
     ----------
     rate : float
         Sampling rate in Hz.
-    low, high : float
-        Band edges in Hz; the upper one is lowered to 0.9 of the Nyquist frequency.
+    band : (float, float) or None
+        Edges in Hz, the upper one lowered to 0.9 of the Nyquist frequency; None: no band-pass.
     order : int
         Of the Butterworth prototype.
     notch : float or None
@@ -45,15 +44,21 @@ def design_filter(
     Raises
     ------
     OptionError
-        When no band is left below the Nyquist frequency.
+        When band or notch do not lie below the Nyquist frequency.
     """
-    high = min(high, 0.9 * rate / 2)
-    if not 0 < low < high:
-        raise OptionError(
-            f"a {low:g}-{high:g} Hz band does not exist at {rate:g} Hz: lower the lower edge."
-        )
-    sections = signal.butter(order, (low, high), "bandpass", fs=rate, output="sos")
+    sections = np.empty((0, 6))
+    if band is not None:
+        low, high = band[0], min(band[1], 0.9 * rate / 2)
+        if not 0 < low < high:
+            raise OptionError(
+                f"a {low:g}-{high:g} Hz band does not exist at {rate:g} Hz: lower the lower edge."
+            )
+        sections = signal.butter(order, (low, high), "bandpass", fs=rate, output="sos")
     if notch is not None:
+        if not 0 < notch < rate / 2:
+            raise OptionError(
+                f"a notch at {notch:g} Hz does not exist at {rate:g} Hz: give 50 or 60, or none."
+            )
         b, a = signal.iirnotch(notch, 30.0, fs=rate)
         sections = np.vstack([sections, signal.tf2sos(b, a)])
     return tuple(tuple(float(v) for v in row) for row in sections)  # type: ignore[misc]
@@ -64,7 +69,7 @@ class CausalFilter:
     """Second-order sections applied sample by sample, the state kept between calls.
 
     The state starts as if the first sample had been there for ever: an electrode offset makes no
-    transient.
+    transient. A sample that is not finite counts as 0, so that it does not stay in the state.
 
     Parameters
     ----------
@@ -81,6 +86,8 @@ class CausalFilter:
 
     def __call__(self, samples: FloatArray) -> FloatArray:
         """Filter `samples`, (n_samples, n_channels) float32, after those of the last call."""
+        if not np.isfinite(samples).all():
+            samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
         if not len(self.sos) or not len(samples):
             return samples
         sos = np.asarray(self.sos, dtype=np.float64)

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from semgfin_rt.contracts import FloatArray
 from semgfin_rt.errors import TrainingError
+
+_BLOCK = 1 << 15  # samples at a time, so that a long recording needs no float64 copy
 
 
 @dataclass(frozen=True)
@@ -28,15 +31,22 @@ class Scaler:
             When a channel is constant or not finite.
         """
         count = 0
+        origin: npt.NDArray[np.float64] | None = None
         total = np.zeros(len(channels))
         squares = np.zeros(len(channels))
-        for part in parts:
-            count += len(part)
-            total += part.sum(axis=0, dtype=np.float64)
-            squares += np.einsum("nc,nc->c", part, part, dtype=np.float64)
-        mean = total / max(count, 1)
         with np.errstate(invalid="ignore"):  # infinity minus infinity; refused below
-            std = np.sqrt(np.maximum(squares / max(count, 1) - mean**2, 0.0))
+            for part in parts:
+                for start in range(0, len(part), _BLOCK):
+                    block = part[start : start + _BLOCK].astype(np.float64)
+                    if origin is None:  # about a sample of each channel, or offsets drown it
+                        origin = block[0].copy()
+                    block -= origin
+                    count += len(block)
+                    total += block.sum(axis=0)
+                    squares += np.einsum("nc,nc->c", block, block)
+            shift = total / max(count, 1)
+            std = np.sqrt(np.maximum(squares / max(count, 1) - shift**2, 0.0))
+        mean = shift if origin is None else origin + shift
         for name, value in zip(channels, std, strict=True):
             if not np.isfinite(value) or value == 0:
                 raise TrainingError(

@@ -85,6 +85,11 @@ def preset_network(
     return NetworkSpec(patch=hop, copies=copies)
 
 
+def preset_band(preset: str) -> tuple[float, float] | None:
+    """Edges in Hz of the band-pass of a preset, or None."""
+    return None if preset == "paper" else (20.0, 450.0)
+
+
 def preset_features(preset: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Features that a preset imitates, and those of them that its classifier reads."""
     if preset == "paper":

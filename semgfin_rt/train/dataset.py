@@ -76,11 +76,12 @@ def class_set(
 
 
 def data_sha256(recordings: Sequence[Recording]) -> str:
-    """SHA-256 over samples, labels and repetitions of the recordings, in order."""
+    """SHA-256 over samples, labels, repetitions and breaks of the recordings, in order."""
     digest = hashlib.sha256()
     for recording in recordings:
         for array in (recording.samples, recording.labels, recording.repetitions):
             digest.update(np.ascontiguousarray(array).data)
+        digest.update(repr((recording.breaks, recording.spec)).encode())
     return digest.hexdigest()
 
 

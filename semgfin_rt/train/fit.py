@@ -9,7 +9,6 @@ are never looked at.
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 import shutil
 from collections.abc import Sequence
@@ -30,8 +29,9 @@ from semgfin_rt.dsp.windows import Windowing
 from semgfin_rt.errors import CheckpointError, ContractMismatchError, OptionError, TrainingError
 from semgfin_rt.model_contract import ModelContract, TrainingRecord
 from semgfin_rt.nn.backends import choose_device
-from semgfin_rt.nn.checkpoint import is_replaceable, load_checkpoint, save_checkpoint
-from semgfin_rt.nn.network import Network, preset_features, preset_network
+from semgfin_rt.nn.checkpoint import load_checkpoint, save_checkpoint
+from semgfin_rt.nn.checkpoint_folder import is_replaceable
+from semgfin_rt.nn.network import Network, preset_band, preset_features, preset_network
 from semgfin_rt.train import dataset, heads
 from semgfin_rt.train.card import model_card
 from semgfin_rt.train.loop import Progress, Run
@@ -82,7 +82,7 @@ def fit(
     contract = _with_feature_statistics(contract, data)
     recipe = RECIPES[options.preset].shortened(options.shorten)
     digest = dataset.data_sha256(recordings)
-    fingerprint = _fingerprint(options.model_dump(mode="json"), digest)
+    fingerprint = _fingerprint(options, recipe, contract, repetitions, digest)
     state = _resume_folder(out)
 
     torch.manual_seed(options.seed)
@@ -138,7 +138,7 @@ def finetune(
     data = _prepare(filtered, contract, repetitions)
     recipe = FINETUNE_RECIPES[contract.preset].shortened(options.shorten)
     digest = dataset.data_sha256(recordings)
-    fingerprint = _fingerprint(options.model_dump(mode="json"), digest, str(contract))
+    fingerprint = _fingerprint(options, recipe, contract, repetitions, digest)
     state = _resume_folder(out)
     device = choose_device(options.device)
     network = network.to(device)
@@ -196,8 +196,9 @@ def _draft_contract(
 ) -> tuple[ModelContract, list[Recording]]:
     """Contract without feature statistics yet, and the filtered recordings."""
     spec = recordings[0].spec
-    band = options.band if options.preset == "realtime" else None
-    sos = design_filter(spec.rate, low=band[0], high=band[1], notch=options.notch) if band else ()
+    band = options.band or preset_band(options.preset)
+    band = None if band == "none" else band
+    sos = design_filter(spec.rate, band, notch=options.notch)
     filtered = [dataset.filtered(r, sos) for r in recordings]
     scaler = dataset.fit_scaler(filtered, repetitions)
     rest = options.rest if options.rest is not None else options.preset == "realtime"
@@ -209,12 +210,12 @@ def _draft_contract(
     per_channel = (
         options.per_channel if options.per_channel is not None else options.preset == "paper"
     )
-    network = preset_network(
-        options.preset, hop, len(spec.channels), len(features), per_channel=per_channel
-    )
-    if options.classifier is not None:
-        network = network.model_copy(update={"classifier": options.classifier})
     try:
+        network = preset_network(
+            options.preset, hop, len(spec.channels), len(features), per_channel=per_channel
+        )
+        if options.classifier is not None:
+            network = network.model_copy(update={"classifier": options.classifier})
         contract = ModelContract(
             preset=options.preset,
             channels=spec.channels,
@@ -377,6 +378,7 @@ def _require_writable(out: Path) -> None:
         )
 
 
-def _fingerprint(options: dict[str, object], *parts: str) -> str:
-    text = json.dumps([options, semgfin_rt.__version__, *parts], sort_keys=True)
+def _fingerprint(*parts: object) -> str:
+    """Of everything that the weights follow from."""
+    text = "\n".join(map(repr, (semgfin_rt.__version__, torch.__version__, *parts)))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -15,7 +15,7 @@ MIXES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
 _MOST_FITTED = 40_000  # windows: beyond that an LDA of 100 inputs does not change
 _MOST_COMPARED = 10_000
 _BATCH = 512
-_NEVER = -100.0  # logit of a class that the windows do not hold
+_NEVER = -1e5  # logit of a class that the windows do not hold
 
 
 def lda() -> LinearDiscriminantAnalysis:

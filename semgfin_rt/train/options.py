@@ -35,8 +35,8 @@ class FitOptions(_Options):
     classifier : {"cnn", "mlp"} or None
     per_channel : bool
         Weights of its own for each channel from joint training on.
-    band : (float, float) or None
-        Edges of the causal band-pass in Hz; None: none.
+    band : (float, float), "none" or None
+        Edges of the causal band-pass in Hz; None: as the preset has it (`paper` has none).
     notch : float or None
         Mains frequency in Hz.
     """
@@ -49,7 +49,7 @@ class FitOptions(_Options):
     features: tuple[str, ...] | None = None
     classifier: Literal["cnn", "mlp"] | None = None
     per_channel: bool | None = None
-    band: tuple[float, float] | None = (20.0, 450.0)
+    band: tuple[float, float] | Literal["none"] | None = None
     notch: float | None = None
 
 

@@ -18,7 +18,7 @@ from semgfin_rt.app.summary import seen_in_training, shortfall, summary_lines
 from semgfin_rt.engine.player import Player
 from semgfin_rt.errors import CheckpointError, ContractMismatchError, OptionError, StreamError
 from semgfin_rt.model_contract import TrainingRecord
-from semgfin_rt.nn.checkpoint import sha256
+from semgfin_rt.nn.checkpoint_folder import sha256
 
 STAGES = {"acquire", "filter", "fin", "cnn", "policy", "publish", "compute"}
 

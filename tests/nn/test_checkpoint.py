@@ -18,16 +18,9 @@ from safetensors.torch import load_file, save, save_file
 from signals import tiny_checkpoint, tiny_contract
 
 from semgfin_rt.errors import CheckpointError
-from semgfin_rt.nn import checkpoint
-from semgfin_rt.nn.checkpoint import (
-    CARD,
-    CONTRACT,
-    WEIGHTS,
-    load_checkpoint,
-    load_contract,
-    save_checkpoint,
-    sha256,
-)
+from semgfin_rt.nn import checkpoint, checkpoint_folder
+from semgfin_rt.nn.checkpoint import load_checkpoint, save_checkpoint
+from semgfin_rt.nn.checkpoint_folder import CARD, CONTRACT, WEIGHTS, load_contract, sha256
 from semgfin_rt.nn.network import Network
 
 
@@ -247,7 +240,7 @@ def test_a_contract_for_another_network(folder):
 @pytest.mark.parametrize("name", [WEIGHTS, CONTRACT])
 def test_a_file_over_the_limit_is_not_read(folder, name):
     with (folder / name).open("r+b") as file:
-        file.truncate(checkpoint._LARGEST[name] + 1)  # sparse: takes no disk
+        file.truncate(checkpoint_folder._LARGEST[name] + 1)  # sparse: takes no disk
     assert "more than any checkpoint of this program" in refusal(folder)
 
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from semgfin_rt.contracts import Recording, SignalSpec
-from semgfin_rt.nn.checkpoint import WEIGHTS
+from semgfin_rt.nn.checkpoint_folder import WEIGHTS
 from semgfin_rt.train.options import FinetuneOptions, FitOptions
 
 RATE = 1000.0

@@ -29,7 +29,8 @@ from semgfin_rt.errors import (
     OptionError,
 )
 from semgfin_rt.features import PAPER_FEATURES, RICH_FEATURES
-from semgfin_rt.nn.checkpoint import CARD, load_checkpoint, load_contract
+from semgfin_rt.nn.checkpoint import load_checkpoint
+from semgfin_rt.nn.checkpoint_folder import CARD, load_contract
 from semgfin_rt.train import dataset
 from semgfin_rt.train.fit import finetune, fit
 from semgfin_rt.train.options import FinetuneOptions, FitOptions
@@ -134,7 +135,7 @@ def test_options_reach_the_checkpoint(tmp_path, classifier):
     fit([small_subject()], out, chosen, quiet)
     network, contract = load_checkpoint(out)
     assert contract.features == contract.classifier_features == ("mav", "zc")
-    assert contract.filter_sos == design_filter(1000.0, low=30, high=200, notch=50)
+    assert contract.filter_sos == design_filter(1000.0, (30, 200), notch=50)
     assert (contract.hop, contract.network.patch, contract.network.copies) == (20, 20, 3)
     assert contract.network.classifier == classifier
     assert contract.horizons == (0, 20, 100)
@@ -177,7 +178,7 @@ def test_what_is_in_the_test_repetitions_changes_nothing(tmp_path):
         ("clean", clean),
         ("marked", replace(clean, samples=samples, labels=labels)),
     ):
-        fit([recording], tmp_path / name, options(band=None), quiet)
+        fit([recording], tmp_path / name, options(band="none"), quiet)
     assert_same_weights(tmp_path / "clean", tmp_path / "marked")
     ours, theirs = (load_contract(tmp_path / name) for name in ("clean", "marked"))
     assert ours.feature_mean == theirs.feature_mean
@@ -250,7 +251,7 @@ def test_options_out_of_range(changes):
 
 def test_a_notch_without_a_band_is_not_forgotten(tmp_path):
     try:
-        contract = fit([small_subject()], tmp_path / "m", options(band=None, notch=50.0), quiet)
+        contract = fit([small_subject()], tmp_path / "m", options(band="none", notch=50.0), quiet)
     except OptionError:
         return
     assert contract.filter_sos

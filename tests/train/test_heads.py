@@ -69,7 +69,7 @@ def test_the_linear_head_decides_as_lda_does(labels):
         found = expected.predict_proba(inputs.flatten(1).numpy())
         np.testing.assert_allclose(probabilities[:, sorted(labels)], found, atol=1e-3)
         absent = [c for c in range(4) if c not in labels]
-        assert (logits[:, absent] == -100).all()
+        assert (logits[:, absent] < -1e4).all()
 
 
 def test_a_head_that_is_fitted_again_forgets_the_classes_that_are_gone():

@@ -14,7 +14,7 @@ from subjects import CHANNELS, SMOKE, TUNE, assert_same_weights, options, quiet,
 
 from semgfin_rt.contracts import SignalSpec
 from semgfin_rt.errors import TrainingError
-from semgfin_rt.nn.checkpoint import load_contract
+from semgfin_rt.nn.checkpoint_folder import load_contract
 from semgfin_rt.train import loop
 from semgfin_rt.train.fit import finetune, fit
 from semgfin_rt.train.recipes import RECIPES

@@ -233,16 +233,14 @@ def _progress() -> Iterator[Progress]:
         BarColumn,
         MofNCompleteColumn,
         Progress,
-        SpinnerColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
 
     columns = (
-        SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=12),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
@@ -257,7 +255,7 @@ def _progress() -> Iterator[Progress]:
                 tasks[stage] = bars.add_task(stage, total=steps, loss="", rate="")
             task = bars.tasks[tasks[stage]]
             rate = f"{task.speed:.1f}/s" if task.speed else ""
-            text = f"loss {loss:.3f}" if loss else ""
+            text = f"loss {loss:.2f}" if loss else ""
             bars.update(tasks[stage], completed=step, loss=text, rate=rate)
 
         yield report

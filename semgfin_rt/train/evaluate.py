@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from semgfin_rt.contracts import NO_LABEL, FloatArray, LabelArray, Recording
 from semgfin_rt.dsp.scaling import Scaler
@@ -215,18 +216,19 @@ def _decide(
     r2 = R2((len(contract.horizons), len(contract.features), len(contract.channels)))
     ids = np.array(contract.class_ids, dtype=np.int16)
     decided = np.empty(windows.truth.shape, dtype=np.int16)
-    last = len(windows.signal) - 1
+    # Every target is the present of a later window: each feature is computed once.
+    target = windows.newest[:, None] + np.array(contract.horizons)  # (n_windows, n_horizons)
+    valid = windows.truth != NO_LABEL
+    looked_at, row_of = np.unique(
+        np.where(valid, target, windows.newest[:, None]), return_inverse=True
+    )
+    values = _closed_form(replace(windows, newest=looked_at), contract.window, contract.features)
+    row_of = row_of.reshape(target.shape)
     for start in range(0, len(windows.newest), _BATCH):
         rows = slice(start, start + _BATCH)
         feature_map = backend.imitate(windows.windows(rows, contract.window))
         decided[rows] = ids[backend.classify(feature_map).argmax(axis=-1)]
-        valid = windows.truth[rows] != NO_LABEL
-        targets = []
-        for ahead in contract.horizons:
-            later = replace(windows, newest=np.minimum(windows.newest[rows] + ahead, last))
-            windows_later = later.windows(slice(None), contract.window)
-            targets.append(closed_form(windows_later, contract.features))
-        r2.add(backend.features(feature_map), np.stack(targets, axis=1), valid)
+        r2.add(backend.features(feature_map), values[row_of[rows]], valid[rows])
     return decided, r2
 
 
@@ -255,11 +257,17 @@ def _lda_control(
 
 def _rich(windows: TestWindows, length: int) -> FloatArray:
     """Closed-form rich8 of windows, (n_windows, 8 * n_channels)."""
+    return _closed_form(windows, length, RICH_FEATURES).reshape(len(windows.newest), -1)
+
+
+def _closed_form(windows: TestWindows, length: int, names: Sequence[str]) -> FloatArray:
+    """Features of windows, (n_windows, n_features, n_channels)."""
     parts = [
-        closed_form(windows.windows(slice(start, start + _BATCH), length), RICH_FEATURES)
+        # torch is about twice as fast here as NumPy
+        closed_form(torch.from_numpy(windows.windows(slice(start, start + _BATCH), length)), names)
         for start in range(0, len(windows.newest), _BATCH)
     ]
-    stacked: FloatArray = np.concatenate(parts).reshape(len(windows.newest), -1)
+    stacked: FloatArray = torch.cat(parts).numpy()
     return stacked
 
 

@@ -162,7 +162,7 @@ def _recognise(
     network, contract = objective.network, objective.contract
     stages = [
         objective.stage("classify", "classifier", data.kept, data.held),
-        objective.stage("joint", "FIN + classifier", data.kept, data.held),
+        objective.stage("joint", "joint", data.kept, data.held),
     ]
     for stage in stages:
         run.run(stage)
@@ -183,7 +183,7 @@ def _recognise(
                 chosen[f"held-out accuracy, mix {mix:g}"] = round(accuracy, 4)
             for ms, mix in zip(contract.horizons_ms, mixes, strict=True):
                 chosen[f"mix at {ms} ms"] = mix
-        stage = objective.stage("joint", "FIN + classifier, all repetitions", data.all, None)
+        stage = objective.stage("joint", "joint, all repetitions", data.all, None)
         run.run(stage)
         steps[stage.name] = stage.steps
     if heads.has_linear_heads(network):

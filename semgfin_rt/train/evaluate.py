@@ -216,6 +216,8 @@ def _decide(
     r2 = R2((len(contract.horizons), len(contract.features), len(contract.channels)))
     ids = np.array(contract.class_ids, dtype=np.int16)
     decided = np.empty(windows.truth.shape, dtype=np.int16)
+    if not len(decided):
+        return decided, r2
     # Every target is the present of a later window: each feature is computed once.
     target = windows.newest[:, None] + np.array(contract.horizons)  # (n_windows, n_horizons)
     valid = windows.truth != NO_LABEL

@@ -82,8 +82,8 @@ class Recording:
     labels : (n_samples,) int16
         Movement of each sample (the refined labels where the dataset has them); 0 is rest.
     repetitions : (n_samples,) int16
-        Repetition of each sample. Rest belongs to the repetition of the movement before it, rest
-        before the first movement to that of the first.
+        Repetition of each sample. The first half of a rest belongs to the repetition of the
+        movement before it, the second half to that of the movement after it.
     classes : mapping of int to str
         Name of every label that the dataset defines.
     subject : int

@@ -1,4 +1,4 @@
-"""The decision policy: vote, rest gate, confidence reject, hold. All off by default.
+"""The decision policy: vote, rest gate, confidence reject, hold. All off unless asked for.
 
 Each horizon is treated alike and by itself. The order is fixed: vote over the last decisions,
 then the gate and the reject threshold; what the threshold rejects (not the gate) may be held. A

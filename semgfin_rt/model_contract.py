@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from semgfin_rt.contracts import NO_LABEL, REST, SignalSpec, Unit
 from semgfin_rt.errors import ContractMismatchError
@@ -73,6 +73,11 @@ class TrainingRecord(_Frozen):
     date: str
 
 
+def first_problem(error: ValidationError) -> str:
+    """Say in pydantic's words, without its prefix, what is wrong first."""
+    return str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+
+
 class ModelContract(_Frozen):
     """Everything that must be known to run the weights beside it.
 
@@ -96,7 +101,8 @@ class ModelContract(_Frozen):
     feature_mean, feature_std : tuple of float
         Per feature, over training windows and channels: the FIN imitates standardised features.
     horizons_ms : tuple of int
-        Ascending, multiples of the hop.
+        Ascending, multiples of the hop; rounded to whole hops where a hop is no whole number of
+        ms (at 2148 Hz, say).
     classes : tuple of ClassLabel
     network : NetworkSpec
     rest_gate : float or None
@@ -105,7 +111,8 @@ class ModelContract(_Frozen):
         Never seen in training.
     history : tuple of TrainingRecord
     metrics : dict
-        Held-out figures of the training run (never of test data).
+        Held-out accuracies of the last training run, measured before its last stage saw the
+        held-out repetition; never of test data.
     """
 
     format: Literal[1] = 1
@@ -152,9 +159,13 @@ class ModelContract(_Frozen):
             raise ValueError("classifier_features must be among features")
         if list(self.horizons_ms) != sorted({h for h in self.horizons_ms if h >= 0}):
             raise ValueError("horizons_ms must be ascending, different and not negative")
-        if any(ms * self.rate % (1000 * self.hop) for ms in self.horizons_ms):
-            hop_ms = 1000 * self.hop / self.rate
+        hop_ms = 1000 * self.hop / self.rate
+        if hop_ms.is_integer() and any(ms % hop_ms for ms in self.horizons_ms):
             raise ValueError(f"horizons_ms must be multiples of the hop, {hop_ms:g} ms")
+        if len(set(self.horizons)) < len(self.horizons_ms):
+            raise ValueError(f"horizons_ms must be at least a hop apart, {hop_ms:g} ms")
+        if len(set(self.features)) < n_features:
+            raise ValueError("features must differ from each other")
         return self
 
     @property
@@ -169,8 +180,9 @@ class ModelContract(_Frozen):
 
     @property
     def horizons(self) -> tuple[int, ...]:
-        """Horizons in samples."""
-        return tuple(round(ms * self.rate / 1000) for ms in self.horizons_ms)
+        """Horizons in samples, whole hops."""
+        hop_ms = 1000 * self.hop / self.rate
+        return tuple(round(ms / hop_ms) * self.hop for ms in self.horizons_ms)
 
     @property
     def class_ids(self) -> tuple[int, ...]:

@@ -1,8 +1,9 @@
 """Chunk -> decisions: filter, scale, ring, window, FIN, classifier, policy.
 
-No thread, no clock, no I/O. Training, evaluation and live use run this very code; whatever the
-chunks' sizes, the same samples give bit-identical decisions, because every window is decided by
-itself at one batch shape.
+No thread, no clock, no I/O. Whatever the chunks' sizes, the same samples give bit-identical
+decisions, because every window is decided by itself at one batch shape. Training and offline
+evaluation use the same filter, scaling, window arithmetic and network in batches; a test pins that
+their probabilities agree.
 """
 
 from __future__ import annotations

@@ -85,8 +85,8 @@ def tally(
     result = empty_tally(n_horizons, len(class_ids))
     if not n_windows:
         return result
-    row, known = _class_index(truth, class_ids)
-    column, _ = _class_index(decided, class_ids)
+    row, known = class_index(truth, class_ids)
+    column, _ = class_index(decided, class_ids)
     for h in range(n_horizons):
         for matrix, mask in (
             (result.confusion[h], known[:, h]),
@@ -99,7 +99,7 @@ def tally(
     return result
 
 
-def _class_index(
+def class_index(
     labels: LabelArray, class_ids: Sequence[int]
 ) -> tuple[IndexArray, npt.NDArray[np.bool_]]:
     """Index of each label among the classes (n_classes where it is none), and whether it is one."""
@@ -143,6 +143,9 @@ def summarise(counts: Tally, horizons_ms: Sequence[int]) -> dict[str, object]:
             [float(hit / n) if n else None for hit, n in zip(hits, scored, strict=True)]
         )
 
+    persistence = share(counts.persistence)
+    if horizons_ms[0] != 0:  # there is no present decision to repeat
+        persistence = dict.fromkeys(persistence)
     return {
         "scored": counts.scored,
         "accuracy": accuracy(counts.confusion[0]),
@@ -151,7 +154,7 @@ def summarise(counts: Tally, horizons_ms: Sequence[int]) -> dict[str, object]:
         "majority": majority(counts.confusion[0]),
         "accuracy_by_horizon": by_horizon([accuracy(m) for m in counts.confusion]),
         "accuracy_steady_by_horizon": by_horizon([accuracy(m) for m in counts.confusion_steady]),
-        "persistence_by_horizon": share(counts.persistence),
+        "persistence_by_horizon": persistence,
         "truth_persistence_by_horizon": share(counts.truth_persistence),
     }
 

@@ -79,10 +79,7 @@ def figures(outcome: Outcome, contract: ModelContract) -> Summary:
 def _scores(score: RunningScore | None, contract: ModelContract) -> Summary:
     horizons = contract.horizons_ms
     counts = empty_tally(len(horizons), len(contract.classes)) if score is None else score.tally
-    scores = summarise(counts, horizons)
-    if horizons[0] != 0:  # the present decision, which persistence repeats, was not asked for
-        scores["persistence_by_horizon"] = dict.fromkeys(map(str, horizons))
-    return scores
+    return summarise(counts, horizons)
 
 
 def seen_in_training(recording: Recording, contract: ModelContract, pushed: int) -> float:

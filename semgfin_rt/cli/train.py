@@ -90,6 +90,7 @@ def fit(
     """Train a checkpoint. Interrupted, the same command goes on where it was."""
     from pydantic import ValidationError
 
+    from semgfin_rt.model_contract import first_problem
     from semgfin_rt.train.fit import fit as train
     from semgfin_rt.train.options import FitOptions
 
@@ -113,7 +114,7 @@ def fit(
     except ValidationError as error:
         first = error.errors()[0]
         raise OptionError(
-            f"--{'-'.join(map(str, first['loc']))} {first['input']!r}: {first['msg']}."
+            f"--{'-'.join(map(str, first['loc']))} {first['input']!r}: {first_problem(error)}."
         ) from error
     recordings = _load(data, subjects)
     with _progress() as report:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from semgfin_rt.decision import PolicySpec
 from semgfin_rt.engine.latency import LAST_60_S, LatencyMeter
 from semgfin_rt.engine.loop import Engine, StreamSource, choose_horizons
@@ -48,6 +50,7 @@ def build_pipeline(
         If the device is not there, or the policy does not fit the checkpoint.
     """
     network, contract = load_checkpoint(model)
+    torch.set_num_threads(1)  # a second thread gains nothing for one window and costs latency
     backend = make_backend(network, contract, device)
     meter = LatencyMeter(capacity)
     return BuiltPipeline(

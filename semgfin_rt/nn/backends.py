@@ -99,7 +99,6 @@ def make_backend(network: Network, contract: ModelContract, device: str = "auto"
     OptionError
         See `choose_device`.
     """
-    torch.set_num_threads(1)  # a second thread gains nothing for one window and costs latency
     backend = TorchBackend(network, contract, choose_device(device))
     window = np.zeros((1, contract.window, len(contract.channels)), dtype=np.float32)
     for _ in range(20):

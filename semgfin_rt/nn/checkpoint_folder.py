@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from semgfin_rt.errors import CheckpointError
-from semgfin_rt.model_contract import ModelContract
+from semgfin_rt.model_contract import ModelContract, first_problem
 
 WEIGHTS, CONTRACT, CARD = "model.safetensors", "contract.json", "card.md"
 _LARGEST = {WEIGHTS: 512 << 20, CONTRACT: 4 << 20}  # bytes; a real model has under 50 MB
@@ -50,7 +50,7 @@ def load_contract(folder: Path) -> ModelContract:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole file"
         raise CheckpointError(
-            f"{folder / CONTRACT} is not a valid contract ({where}: {first['msg']}): "
+            f"{folder / CONTRACT} is not a valid contract ({where}: {first_problem(error)}): "
             "train the checkpoint again or get a whole copy."
         ) from error
 

@@ -119,7 +119,10 @@ def recording_from(arrays: Arrays, where: str, name: str, path: str) -> Recordin
 
 
 def spread_repetitions(labels: LabelArray, repetitions: LabelArray) -> LabelArray:
-    """Give rest the repetition of the movement before it, as the file's own is unreliable.
+    """Give each half of a rest the repetition of the movement next to it.
+
+    The file's own repetition of rest is unreliable. With the halves, a repetition holds its
+    onsets and its offsets, so that both can be scored without looking at another repetition.
 
     Parameters
     ----------
@@ -129,11 +132,13 @@ def spread_repetitions(labels: LabelArray, repetitions: LabelArray) -> LabelArra
     Returns
     -------
     (n_samples,) int16
-        Rest before the first movement has the first movement's repetition.
     """
-    moving = labels != REST
-    last = np.maximum.accumulate(np.where(moving, np.arange(len(labels)), int(moving.argmax())))
-    spread: LabelArray = repetitions[last]
+    moving = np.flatnonzero(labels != REST)
+    at = np.arange(len(labels))
+    after = np.searchsorted(moving, at)  # number of the next movement sample
+    last, following = (moving[np.clip(i, 0, len(moving) - 1)] for i in (after - 1, after))
+    nearest = np.where(np.abs(at - last) <= np.abs(following - at), last, following)
+    spread: LabelArray = repetitions[np.where(labels != REST, at, nearest)]
     return spread
 
 

@@ -11,8 +11,6 @@ import re
 RATE = 2000.0
 """Sampling rate in Hz."""
 TEST_REPETITIONS = frozenset({2, 5})
-EXERCISES = {1: range(1, 18), 2: range(18, 41), 3: range(41, 50)}
-"""Labels of the movements of each exercise; exercise 1 is the one that papers call B."""
 
 CLASSES: dict[int, str] = {
     0: "rest",

@@ -21,17 +21,23 @@ from semgfin_rt.dsp.windows import Windowing, WindowTable, window_table
 from semgfin_rt.errors import ContractMismatchError, TrainingError
 from semgfin_rt.features import closed_form
 from semgfin_rt.model_contract import ClassLabel
+from semgfin_rt.scoring import class_index
 
 IndexArray = npt.NDArray[np.int64]
 
 
 def filtered(recording: Recording, sos: Sos) -> Recording:
-    """Filter each stretch of a recording from its own beginning, as a stream would be."""
+    """Filter each stretch of a recording from its own beginning, as a stream would be.
+
+    Samples that are not finite count as 0 for the filter, and are NaN in the result: no window
+    that holds one is trained on or trusted, as in a stream.
+    """
     causal = CausalFilter(sos)
     samples = np.empty_like(recording.samples)
     for start, stop in recording.stretches:
         causal.reset()
         samples[start:stop] = causal(recording.samples[start:stop])
+    samples[~np.isfinite(recording.samples).all(axis=1)] = np.nan
     return replace(recording, samples=samples)
 
 
@@ -44,7 +50,10 @@ def fit_scaler(recordings: Sequence[Recording], repetitions: Collection[int]) ->
     """Per-channel statistics of filtered recordings, over the given repetitions alone."""
     wanted = list(repetitions)
     return Scaler.fit(
-        (r.samples[np.isin(r.repetitions, wanted)] for r in recordings),
+        (
+            r.samples[np.isin(r.repetitions, wanted) & np.isfinite(r.samples[:, 0])]
+            for r in recordings
+        ),
         recordings[0].spec.channels,
     )
 
@@ -148,17 +157,17 @@ class TrainingWindows:
             When there is none.
         """
         ids = [c.id for c in classes]
-        lookup = {label: index for index, label in enumerate(ids)}
         record, newest, targets, valid = [], [], [], []
         for number, recording in enumerate(recordings):
             table = training_table(recording, repetitions, ids, windowing, horizons)
             allowed = np.isin(table.repetitions, list(repetitions))
-            known = allowed & np.isin(table.labels, ids)
-            index = np.vectorize(lambda label: lookup.get(int(label), -1), otypes=[np.int64])
+            target = table.newest[:, None] + np.array(horizons)
+            target = np.minimum(target, len(recording.labels) - 1)
+            allowed &= ~holds_damage(recording, target, windowing.window)
+            index, known = class_index(table.labels, ids)
             record.append(np.full(len(table), number))
             newest.append(table.newest)
-            labels = index(table.labels) if len(table) else table.labels.astype(np.int64)
-            targets.append(np.where(known, labels, -1))
+            targets.append(np.where(known & allowed, index, -1))
             valid.append(allowed)
         windows = cls(
             [r.samples for r in recordings],
@@ -173,6 +182,11 @@ class TrainingWindows:
             raise TrainingError(
                 f"no {windowing.window}-sample window lies inside one movement of repetitions "
                 f"{', '.join(map(str, sorted(repetitions)))}: check the data and --repetitions."
+            )
+        if len(empty := np.flatnonzero((windows.classes < 0).all(axis=0))):
+            raise TrainingError(
+                f"no movement is known {horizons[empty[0]]} samples after any window: choose "
+                "shorter --horizons."
             )
         return windows
 
@@ -223,6 +237,7 @@ def training_table(
         table.steady[:, 0]
         & np.isin(table.labels[:, 0], class_ids)
         & np.isin(table.repetitions[:, 0], list(repetitions))
+        & ~holds_damage(recording, table.newest, windowing.window)
     )
     chosen = table.select(usable)
     return WindowTable(
@@ -234,6 +249,12 @@ def training_table(
     )
 
 
+def holds_damage(recording: Recording, newest: IndexArray, window: int) -> npt.NDArray[np.bool_]:
+    """Whether windows of a filtered recording, by their newest samples, hold one that is NaN."""
+    before = np.concatenate([[0], np.cumsum(np.isnan(recording.samples[:, 0]))])
+    return np.asarray(before[newest + 1] > before[newest - window + 1])
+
+
 def rest_threshold(
     recordings: Sequence[Recording], repetitions: Collection[int], windowing: Windowing
 ) -> float | None:
@@ -242,6 +263,7 @@ def rest_threshold(
     for recording in recordings:
         table = window_table(recording, windowing, (0,))
         wanted = table.steady[:, 0] & np.isin(table.repetitions[:, 0], list(repetitions))
+        wanted &= ~holds_damage(recording, table.newest, windowing.window)
         for newest, label in zip(
             table.newest[wanted][::10], table.labels[wanted, 0][::10], strict=True
         ):

@@ -97,11 +97,6 @@ class R2:
         self._sums[1] += wide.sum(axis=0)
         self._sums[2] += (wide**2).sum(axis=0)
 
-    def __add__(self, other: R2) -> R2:
-        total = R2(self.shape)
-        total._n, total._sums = self._n + other._n, self._sums + other._sums
-        return total
-
     def pooled(self) -> npt.NDArray[np.float64]:
         """Over all windows and channels, (n_horizons, n_features)."""
         residual, total, squares = self._sums.sum(axis=3)
@@ -152,9 +147,11 @@ def evaluate(
     first = recordings[0]
     wanted = sorted(first.test_repetitions if repetitions is None else set(repetitions))
     total: Tally | None = None
-    r2 = R2((len(contract.horizons), len(contract.features), len(contract.channels)))
+    shape = (len(contract.horizons), len(contract.features), len(contract.channels))
+    r2, r2_persistence = R2(shape), R2(shape)
     lda_hits = lda_scored = 0
     by_subject: dict[str, dict[str, float | None]] = {"all": {}, "steady": {}, "lda": {}}
+    lda_repetitions: dict[str, list[int]] = {}
     for number, recording in enumerate(recordings):
         contract.require_fit(recording.spec, recording.path)
         prepared = dataset.scaled(
@@ -162,12 +159,12 @@ def evaluate(
             Scaler(contract.scale_mean, contract.scale_std),
         )
         windows = TestWindows.build(prepared, contract, wanted)
-        decided, subject_r2 = _decide(contract, backend, windows)
+        decided = _decide(contract, backend, windows, r2, r2_persistence)
         counts = tally(windows.truth, decided, windows.steady, windows.present, contract.class_ids)
         total = counts if total is None else total + counts
-        r2 += subject_r2
-        hits, scored = _lda_control(prepared, contract, windows, wanted)
         subject = str(recording.subject)
+        lda_repetitions[subject] = _control_repetitions(recording, contract, wanted)
+        hits, scored = _lda_control(prepared, contract, windows, lda_repetitions[subject])
         by_subject["all"][subject] = accuracy(counts.confusion[0])
         by_subject["steady"][subject] = accuracy(counts.confusion_steady[0])
         by_subject["lda"][subject] = hits / scored if scored else None
@@ -187,6 +184,7 @@ def evaluate(
         "controls": {
             "lda": lda_hits / lda_scored if lda_scored else None,
             "lda_by_subject": by_subject["lda"],
+            "lda_repetitions": lda_repetitions,
             "majority": figures.pop("majority"),
             "persistence_by_horizon": figures.pop("persistence_by_horizon"),
             "truth_persistence_by_horizon": figures.pop("truth_persistence_by_horizon"),
@@ -196,6 +194,10 @@ def evaluate(
         "r2_by_horizon": {
             str(ms): _named(contract, row)
             for ms, row in zip(contract.horizons_ms, r2.pooled(), strict=True)
+        },
+        "r2_persistence_by_horizon": {
+            str(ms): _named(contract, row)
+            for ms, row in zip(contract.horizons_ms, r2_persistence.pooled(), strict=True)
         },
         "test_repetitions": wanted,
         "seen_in_training": any(
@@ -210,44 +212,65 @@ def evaluate(
 
 
 def _decide(
-    contract: ModelContract, backend: Backend, windows: TestWindows
-) -> tuple[LabelArray, R2]:
-    """Decided labels (n_windows, n_horizons), and the R² of the imitation."""
-    r2 = R2((len(contract.horizons), len(contract.features), len(contract.channels)))
+    contract: ModelContract, backend: Backend, windows: TestWindows, r2: R2, persistence: R2
+) -> LabelArray:
+    """Decided labels (n_windows, n_horizons); the imitation, and today's features, go to R²."""
     ids = np.array(contract.class_ids, dtype=np.int16)
     decided = np.empty(windows.truth.shape, dtype=np.int16)
     if not len(decided):
-        return decided, r2
+        return decided
     # Every target is the present of a later window: each feature is computed once.
-    target = windows.newest[:, None] + np.array(contract.horizons)  # (n_windows, n_horizons)
-    valid = windows.truth != NO_LABEL
-    looked_at, row_of = np.unique(
-        np.where(valid, target, windows.newest[:, None]), return_inverse=True
-    )
+    target = windows.newest[:, None] + np.array([0, *contract.horizons])
+    scored = np.isin(windows.truth, ids)
+    reachable = np.where(np.insert(scored, 0, True, axis=1), target, windows.newest[:, None])
+    looked_at, row_of = np.unique(reachable, return_inverse=True)
     values = _closed_form(replace(windows, newest=looked_at), contract.window, contract.features)
     row_of = row_of.reshape(target.shape)
+    whole = np.isfinite(values[:, 0, 0])  # a window that holds NaN has no features
     for start in range(0, len(windows.newest), _BATCH):
         rows = slice(start, start + _BATCH)
         feature_map = backend.imitate(windows.windows(rows, contract.window))
-        decided[rows] = ids[backend.classify(feature_map).argmax(axis=-1)]
-        r2.add(backend.features(feature_map), values[row_of[rows]], valid[rows])
-    return decided, r2
+        log_probabilities = backend.classify(feature_map)
+        decided[rows] = np.where(
+            np.isfinite(log_probabilities).all(axis=-1),
+            ids[log_probabilities.argmax(axis=-1)],
+            np.int16(NO_LABEL),
+        )
+        valid = scored[rows] & whole[row_of[rows, 1:]] & whole[row_of[rows, :1]]
+        later, now = values[row_of[rows, 1:]], values[row_of[rows, :1]]
+        r2.add(backend.features(feature_map), later, valid)
+        persistence.add(np.broadcast_to(now, later.shape), later, valid)
+    return decided
+
+
+def _control_repetitions(
+    recording: Recording, contract: ModelContract, tested: Sequence[int]
+) -> list[int]:
+    """Repetitions of this person that the control may learn from.
+
+    Those that the checkpoint itself learnt from, where it knows the person; otherwise all that are
+    neither tested nor kept for testing.
+    """
+    for record in reversed(contract.history):
+        if record.dataset == recording.dataset and recording.subject in record.subjects:
+            return [i for i in record.repetitions if i not in tested]
+    kept_back = {*tested, *recording.test_repetitions}
+    return [int(i) for i in np.unique(recording.repetitions) if i not in kept_back]
 
 
 def _lda_control(
-    prepared: Recording, contract: ModelContract, test: TestWindows, tested: Sequence[int]
+    prepared: Recording, contract: ModelContract, test: TestWindows, learnt: Sequence[int]
 ) -> tuple[int, int]:
-    """Hits and windows of LDA on rich8, trained on the same person's other repetitions.
+    """Hits and windows of LDA on rich8, trained on repetitions `learnt` of the same person.
 
     Scored on the windows of `accuracy_steady` at the first horizon.
     """
-    kept_back = {*tested, *prepared.test_repetitions}
-    others = [int(i) for i in np.unique(prepared.repetitions) if i not in kept_back]
-    known = [c for c in contract.classes if np.any(prepared.labels == c.id)]
-    chosen = test.steady[:, 0] & np.isin(test.truth[:, 0], [c.id for c in known])
+    known = [c.id for c in contract.classes if np.any(prepared.labels == c.id)]
+    chosen = test.steady[:, 0] & np.isin(test.truth[:, 0], known)
+    chosen &= ~dataset.holds_damage(prepared, test.newest, contract.window)
     windowing = Windowing(contract.window, contract.hop)
-    table = dataset.training_table(prepared, others, [c.id for c in known], windowing, (0,))
-    if not len(table) or not chosen.any():
+    table = dataset.training_table(prepared, learnt, known, windowing, (0,))
+    if len(np.unique(table.labels)) < 2 or not chosen.any():
         return 0, 0
     keep = np.unique(np.linspace(0, len(table) - 1, _MOST_FITTED).astype(np.int64))
     training = replace(test, newest=table.newest[keep])

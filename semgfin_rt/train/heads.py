@@ -45,8 +45,9 @@ def fit_linear_heads(network: Network, windows: TrainingWindows) -> None:
             bias = np.concatenate([-bias / 2, bias / 2])
         classifier.linear_weight.zero_()
         classifier.linear_bias.fill_(_NEVER)
-        classifier.linear_weight[fitted.classes_] = torch.tensor(weight, dtype=torch.float32)
-        classifier.linear_bias[fitted.classes_] = torch.tensor(bias, dtype=torch.float32)
+        shown = torch.from_numpy(fitted.classes_)
+        classifier.linear_weight[shown] = torch.tensor(weight).to(classifier.linear_weight)
+        classifier.linear_bias[shown] = torch.tensor(bias).to(classifier.linear_bias)
 
 
 @torch.no_grad()

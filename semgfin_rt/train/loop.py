@@ -1,7 +1,8 @@
 """One loop for every training stage, resumable to the step.
 
 Every random number of a step follows from (seed, stage, step), so that a run which was killed and
-started again ends with the very same weights as one that was not. The state is a safetensors file
+started again ends with the very same weights as one that was not (on a CPU, with as many threads;
+CUDA's kernels may round differently from run to run). The state is a safetensors file
 beside the result, written whole or not at all; no pickle.
 """
 
@@ -117,11 +118,6 @@ class Run:
             self._load()
 
     @property
-    def resumed(self) -> bool:
-        """Whether the run goes on from an earlier one."""
-        return bool(self._tensors)
-
-    @property
     def notes(self) -> dict[str, Any]:
         """Results of decisions between the stages; kept with the state. JSON values only."""
         return self._state.notes
@@ -205,17 +201,24 @@ class Run:
             for index, values in optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer.{index}.{key}": t for key, t in values.items()}
         metadata = {"fingerprint": self.fingerprint, "state": json.dumps(vars(self._state))}
-        self._file.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._file.with_suffix(".new")
-        save_file({n: t.contiguous() for n, t in tensors.items()}, fresh, metadata)
-        os.replace(fresh, self._file)
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            save_file({n: t.contiguous() for n, t in tensors.items()}, fresh, metadata)
+            os.replace(fresh, self._file)
+        except (OSError, SafetensorError) as error:
+            raise TrainingError(
+                f"{self._file} cannot be written ({error}): make room, then start the same "
+                "command again."
+            ) from error
 
     def _load(self) -> None:
         advice = f"delete {self._file.parent} to start afresh, or choose another --out."
         try:
             with safe_open(self._file, framework="pt") as file:
                 metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                device = next(self.network.parameters()).device
+                tensors = {name: file.get_tensor(name).to(device) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise TrainingError(f"{self._file} cannot be read ({error}): {advice}") from error
         if metadata.get("fingerprint") != self.fingerprint:

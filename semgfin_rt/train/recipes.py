@@ -16,7 +16,7 @@ class StageRecipe:
     batch : int
         Windows in a batch, all channels of each.
     steps : int
-        Most steps; `epochs` may end it earlier.
+        Most steps; `epochs` may end it earlier. 0 leaves the stage out.
     epochs : float
         Passes over the training windows; infinity to count steps alone.
     fin_rate, classifier_rate : float
@@ -42,7 +42,7 @@ class StageRecipe:
     def n_steps(self, n_windows: int) -> int:
         """Count the steps for that many training windows."""
         passes = self.epochs * math.ceil(n_windows / self.batch)
-        return max(1, int(min(self.steps, passes)))
+        return max(1, int(min(self.steps, passes))) if self.steps else 0
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Recipe:
         if factor == 1:
             return self
         shorter = {
-            name: replace(stage, steps=max(1, round(factor * min(stage.steps, 1000))))
+            name: replace(stage, steps=math.ceil(factor * min(stage.steps, 1000)))
             for name, stage in self.stages.items()
         }
         return replace(
@@ -106,7 +106,7 @@ REALTIME = Recipe(
     imitation_weight=1.0,
 )
 
-# arXiv 2405.19356: batch 4000 of single channels, here 4000 / 12 windows of all channels
+# arXiv 2405.19356: batch 4000 of single channels, here 4000 / 12 windows of all 12 channels
 PAPER = Recipe(
     imitate=StageRecipe(
         batch=333,
@@ -141,5 +141,5 @@ PAPER = Recipe(
 RECIPES = {"realtime": REALTIME, "paper": PAPER}
 FINETUNE_RECIPES = {
     "realtime": replace(REALTIME, classify=replace(REALTIME.classify, steps=400)),
-    "paper": PAPER,
+    "paper": replace(PAPER, classify=replace(PAPER.classify, steps=0)),
 }

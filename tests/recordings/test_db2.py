@@ -7,7 +7,7 @@ from scipy.io import savemat
 from semgfin_rt.contracts import SignalSpec
 from semgfin_rt.errors import RecordingError
 from semgfin_rt.recordings.db2 import read_db2, read_subject, spread_repetitions
-from semgfin_rt.recordings.db2_schema import CLASSES, EXERCISES, parse_name
+from semgfin_rt.recordings.db2_schema import CLASSES, parse_name
 
 
 def test_reads_what_the_file_says(variables, write_v5):
@@ -27,7 +27,6 @@ def test_reads_what_the_file_says(variables, write_v5):
 
 def test_class_names_cover_all_exercises():
     assert sorted(CLASSES) == list(range(50))
-    assert [len(labels) for labels in EXERCISES.values()] == [17, 23, 9]
     assert CLASSES[0] == "rest"
     assert CLASSES[14] == "wrist extension"
 
@@ -61,15 +60,14 @@ def test_uses_refined_labels_and_repetitions_together(variables, write_v5):
     )
 
 
-def test_rest_gets_the_repetition_of_the_movement_before(variables, write_v5):
+def test_rest_gets_the_repetition_of_the_nearest_movement(variables, write_v5):
     variables["rerepetition"][variables["restimulus"] == 0] = 6  # nonsense, as in the files
     recording = read_db2(write_v5(variables))
     resting = np.flatnonzero(recording.labels == 0)
-    first = int(np.argmax(recording.labels > 0))
+    moving = np.flatnonzero(recording.labels > 0)
     for sample in (resting[0], resting[-1], *resting[:: len(resting) // 20]):
-        before = np.flatnonzero(recording.labels[: sample + 1] > 0)
-        source = before[-1] if len(before) else first
-        assert recording.repetitions[sample] == recording.repetitions[source]
+        nearest = moving[np.abs(moving - sample).argmin()]
+        assert recording.repetitions[sample] == recording.repetitions[nearest]
     assert set(recording.repetitions) == {1, 2}
 
 
@@ -78,6 +76,13 @@ def test_spread_repetitions_by_hand():
     repetitions = np.array([0, 9, 3, 3, 9, 4, 1, 9], np.int16)
     spread = spread_repetitions(labels, repetitions)
     np.testing.assert_array_equal(spread, [3, 3, 3, 3, 3, 4, 4, 4])
+
+
+def test_a_rest_is_split_between_the_repetitions_beside_it():
+    labels = np.array([0, 5, 0, 0, 0, 0, 5, 0], np.int16)
+    repetitions = np.array([9, 1, 9, 9, 9, 9, 2, 9], np.int16)
+    spread = spread_repetitions(labels, repetitions)
+    np.testing.assert_array_equal(spread, [1, 1, 1, 1, 2, 2, 2, 2])
 
 
 @pytest.mark.parametrize("userblock", [0, 512])

@@ -213,9 +213,7 @@ def test_r2_in_pieces_against_scikit_learn():
     estimate[~valid] = np.nan  # never looked at
     r2 = R2((2, 3, 4))
     for part in (slice(0, 3), slice(3, 350), slice(350, None)):
-        piece = R2((2, 3, 4))
-        piece.add(estimate[part], target[part], valid[part])
-        r2 = r2 + piece
+        r2.add(estimate[part], target[part], valid[part])
     for h in range(2):
         e, t = estimate[valid[:, h], h].astype(float), target[valid[:, h], h].astype(float)
         for f in range(3):
@@ -255,3 +253,38 @@ def test_r2_of_the_imitation_at_every_horizon(trained):
         for f, name in enumerate(contract.features):
             expected = r2_score(target[:, f].ravel(), imitated[known, h, f].ravel())
             assert found["r2_by_horizon"][str(ms)][name] == pytest.approx(expected, abs=1e-4)
+
+
+# ------------------------------------------------------------------------- damaged recordings
+def test_a_window_with_a_sample_that_is_not_finite_is_rejected_and_has_no_r2(trained):
+    contract, backend = trained
+    clean = small_subject(1)
+    samples = clean.samples.copy()
+    hit = int(np.flatnonzero(clean.repetitions == 2)[600])
+    samples[hit, 1] = np.nan
+    broken = replace(clean, samples=samples)
+    whole, damaged = (evaluate(contract, backend, [r], None, quiet) for r in (clean, broken))
+    assert damaged["windows"] == whole["windows"]
+    assert damaged["accuracy"] < whole["accuracy"]
+    assert all(np.isfinite(v) for v in damaged["r2"].values())
+
+
+def test_persistence_of_features_is_perfect_now_and_worse_later(figures):
+    now, later = (figures["r2_persistence_by_horizon"][ms] for ms in ("0", "50"))
+    assert now["log_rms"] == pytest.approx(1.0)
+    assert later["log_rms"] < 1.0
+
+
+def test_one_class_alone_has_no_lda_and_no_traceback(trained):
+    recording = small_subject(1)
+    alone = replace(recording, labels=np.where(recording.labels == 2, 2, 99).astype(np.int16))
+    result = evaluate(*trained, [alone], None, quiet)
+    assert result["controls"]["lda"] is None
+
+
+def test_lda_learns_what_the_checkpoint_learnt_from(trained):
+    contract, backend = trained
+    few = contract.history[-1].model_copy(update={"repetitions": (3,), "subjects": (1,)})
+    adapted = contract.model_copy(update={"history": (*contract.history, few)})
+    result = evaluate(adapted, backend, [small_subject(1), small_subject(9)], None, quiet)
+    assert result["controls"]["lda_repetitions"] == {"1": [3], "9": [1, 3, 4, 6]}

@@ -108,8 +108,7 @@ def test_killed_and_started_again(tmp_path, monkeypatch, uninterrupted, kill_at)
     again = small_network()
     with torch.no_grad():
         again[0].weight.add_(1)  # whatever it begins with, the state decides
-    network, run, told = train(file, again)
-    assert run.resumed
+    network, _, told = train(file, again)
     assert_same(network, uninterrupted)
     names = ("stops early", "averages", "part")
     assert told[0] == (names[kill_at[0]], kill_at[1] + 1)  # nothing is done twice
@@ -150,7 +149,6 @@ def test_notes_are_kept(tmp_path):
     network = small_network()
     file = tmp_path / "state.safetensors"
     run = Run(network, file, "print", lambda *_: None)
-    assert not run.resumed
     run.run(stages(network)[0])
     run.notes["mixes"] = [{"0.1": 0.5}]
     run.run(stages(network)[1])

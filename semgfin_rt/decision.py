@@ -43,7 +43,10 @@ class PolicySpec:
         if self.vote < 1:
             raise OptionError(f"a vote over {self.vote} decisions does not exist: give 1 or more.")
         if not 0 <= self.reject < 1:
-            raise OptionError(f"reject threshold {self.reject:g} is not a probability below 1.")
+            raise OptionError(
+                f"reject threshold {self.reject:g} is not a probability below 1: give --reject 0 "
+                "(off) to 0.99."
+            )
         if not 0 <= self.hold_ms <= 60_000:
             raise OptionError(f"hold of {self.hold_ms:g} ms is not between 0 and 60000 ms.")
 

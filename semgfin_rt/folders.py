@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import platformdirs
 
 from semgfin_rt.errors import CheckpointError, OptionError
 
+_Kind: TypeAlias = Literal["models", "replay"]
 _VARIABLES = {"models": "SEMGFIN_MODELS", "replay": "SEMGFIN_REPLAY"}
 
 
-def places(kind: Literal["models", "replay"]) -> list[Path]:
+def places(kind: _Kind) -> list[Path]:
     """Return the folders that may hold models or scenarios, the first to look at first.
 
     The environment's (``SEMGFIN_MODELS``, ``SEMGFIN_REPLAY``), the user's data folder, what an
@@ -29,8 +30,14 @@ def places(kind: Literal["models", "replay"]) -> list[Path]:
     ]
 
 
-def find_model(name_or_folder: str | Path) -> Path:
-    """Return the folder of a checkpoint, given itself or by its name; it is not looked into.
+def find_model(name_or_folder: str | Path, here: Path = Path()) -> Path:
+    """Return the folder of a checkpoint, given itself or by its name; weights are not looked at.
+
+    Parameters
+    ----------
+    name_or_folder : str or Path
+    here : Path
+        Where a relative path counts from, and where a name is looked for first.
 
     Raises
     ------
@@ -38,10 +45,10 @@ def find_model(name_or_folder: str | Path) -> Path:
         If there is none.
     """
     given = Path(name_or_folder)
-    found = _find(given, "models", ("",))
+    found = _find(given, here, "models", ("",))
     if found is None:
         raise CheckpointError(
-            f"there is no checkpoint '{given}'{_looked_in(given, 'models')}: train one with "
+            f"there is no checkpoint '{given}'{_looked_in(given, here, 'models')}: train one with "
             "`semgfin-train fit`, or give the folder that holds contract.json."
         )
     return found
@@ -56,20 +63,30 @@ def find_scenario(name_or_file: str | Path) -> Path:
         If there is none.
     """
     given = Path(name_or_file)
-    found = _find(given, "replay", ("", ".toml"))
+    found = _find(given, Path(), "replay", ("", ".toml"))
     if found is None:
         raise OptionError(
-            f"there is no scenario '{given}'{_looked_in(given, 'replay')}: give the path of a "
-            ".toml file, or set SEMGFIN_REPLAY to the folder that holds it."
+            f"there is no scenario '{given}'{_looked_in(given, Path(), 'replay')}: give the path "
+            "of a .toml file, or set SEMGFIN_REPLAY to the folder that holds it."
         )
     return found
 
 
-def _find(given: Path, kind: Literal["models", "replay"], endings: tuple[str, ...]) -> Path | None:
-    candidates = [given]
+def _find(given: Path, here: Path, kind: _Kind, endings: tuple[str, ...]) -> Path | None:
+    itself = here / given
+    candidates = [itself]
     if _is_name(given):
-        candidates += [place / (given.name + end) for place in places(kind) for end in endings]
+        elsewhere = [place / (given.name + end) for place in places(kind) for end in endings]
+        # Whatever happens to lie here under the name is taken last: its loader says what it is.
+        candidates = [itself, *elsewhere] if _is_one(itself, kind) else [*elsewhere, itself]
     return next((path for path in candidates if path.exists()), None)
+
+
+def _is_one(path: Path, kind: _Kind) -> bool:
+    """Whether it is a checkpoint, or a scenario, by the look of it."""
+    if kind == "models":
+        return (path / "contract.json").is_file()
+    return path.suffix == ".toml" and path.is_file()
 
 
 def _is_name(given: Path) -> bool:
@@ -77,7 +94,8 @@ def _is_name(given: Path) -> bool:
     return given.name == str(given) and given.name not in ("", "..")
 
 
-def _looked_in(given: Path, kind: Literal["models", "replay"]) -> str:
+def _looked_in(given: Path, here: Path, kind: _Kind) -> str:
     if not _is_name(given):
         return ""
-    return f" here or in {', '.join(map(str, places(kind)))}"
+    first = "here" if here == Path() else f"in {here}"
+    return f" {first} or in {', '.join(map(str, places(kind)))}"

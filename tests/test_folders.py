@@ -36,7 +36,33 @@ def test_each_place_comes_before_the_next(tmp_path, monkeypatch):
         (place / "arm").mkdir(parents=True)
         assert find_model("arm") == place / "arm"
     (tmp_path / "here" / "arm").mkdir()
+    (tmp_path / "here" / "arm" / "contract.json").touch()
     assert find_model("arm") == Path("arm")
+
+
+def test_what_is_no_checkpoint_does_not_hide_one(tmp_path):
+    mine = tmp_path / "data" / "semgfin_rt" / "models" / "arm"
+    mine.mkdir(parents=True)
+    here = tmp_path / "here" / "arm"
+    here.touch()
+    assert find_model("arm") == mine
+    here.unlink()
+    here.mkdir()
+    assert find_model("arm") == mine
+    (here / "contract.json").touch()
+    assert find_model("arm") == Path("arm")
+    assert find_model("arm", tmp_path) == mine
+    assert find_model("here/arm", tmp_path) == here
+
+
+def test_what_is_no_scenario_does_not_hide_one(tmp_path):
+    shipped = Path(folders.__file__).parents[1] / "replay" / "demo.toml"
+    (tmp_path / "here" / "demo").touch()
+    (tmp_path / "here" / "demo.toml").mkdir()
+    assert find_scenario("demo") == find_scenario("demo.toml") == shipped
+    (tmp_path / "here" / "demo.toml").rmdir()
+    (tmp_path / "here" / "demo.toml").touch()
+    assert find_scenario("demo.toml") == Path("demo.toml")
 
 
 def test_a_folder_is_taken_as_it_is(tmp_path):

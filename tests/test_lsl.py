@@ -32,7 +32,7 @@ def test_description_comes_back():
     extra = {"speed": "2.0", "dataset": "db2", "subject": "7"}
     info = lsl.make_info("EMG", "EMG", "x", SPEC, (0.0, None), extra)
     said = lsl.describe(info)
-    assert said == lsl.StreamDescription(SPEC, 1.0, 2.0, "db2", "7", ())
+    assert said == lsl.StreamDescription(SPEC, 1.0, 2.0)
     assert "<angle_deg>0</angle_deg>" in info.as_xml()
     assert info.as_xml().count("<location>") == 1
 
@@ -87,7 +87,7 @@ def test_refuses_a_partial_description(labels):
         lsl.describe(described("V", labels))
 
 
-@pytest.mark.parametrize("speed", ["0", "-1", "nan", "inf", "fast", "1e9"])
+@pytest.mark.parametrize("speed", ["0", "-1", "nan", "inf", "fast", "9"])
 def test_refuses_a_speed(speed):
     info = lsl.make_info("EMG", "EMG", "x", SPEC, extra={"speed": speed})
     with pytest.raises(StreamError, match="speed"):

@@ -14,7 +14,6 @@ from semgfin_rt.app.ribbon import Ribbon
 from semgfin_rt.contracts import Decision, FloatArray, SignalSpec
 from semgfin_rt.engine.snapshot import Health, Phase, Snapshot
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.scoring import RunningScore, accuracy
 
 TRACE_SECONDS = 5.0
 LANE_STEPS = (1.0, 2.0, 5.0)
@@ -157,22 +156,19 @@ class LiveView:
     ----------
     traces : TraceRing
     ribbon : Ribbon
-    score : RunningScore or None
-        None until the first truth: it keeps decisions until their truth is known.
     decision : Decision or None
         The newest.
     features : FeatureComparison or None
         Of the newest window whose closed form was computed.
     health : Health or None
     phase, message : str
-        Of the newest snapshot.
+        Of the newest snapshot; the notes on the stream stand behind the message.
     """
 
     def __init__(self, contract: ModelContract) -> None:
         self.contract = contract
         self.traces = TraceRing(contract.spec)
         self.ribbon = Ribbon(contract)
-        self.score: RunningScore | None = None
         self.decision: Decision | None = None
         self.features: FeatureComparison | None = None
         self.health: Health | None = None
@@ -181,17 +177,14 @@ class LiveView:
 
     def update(self, snapshot: Snapshot) -> None:
         """Take in one snapshot; every one counts, whether or not it is drawn."""
-        self.phase, self.message = snapshot.phase, snapshot.message
+        self.phase = snapshot.phase
+        notes = snapshot.notes if snapshot.phase != "failed" else ()
+        self.message = " ".join((snapshot.message, *notes))
         self.health = snapshot.health
         self.traces.push(snapshot.first, snapshot.signal)
         if self._starts_afresh(snapshot.decisions):
             self.ribbon.clear()
-            self.score = None
         self.ribbon.push_truth(snapshot.truth)
-        if snapshot.truth and self.score is None:
-            self.score = RunningScore(self.contract)
-        if self.score is not None:
-            self.score.update(snapshot.decisions, snapshot.truth)
         if not snapshot.decisions:
             return
         self.ribbon.push(snapshot.decisions)
@@ -205,8 +198,3 @@ class LiveView:
         """Whether sample indices went back: another stream."""
         known = self.decision
         return bool(known and decisions and decisions[0].sample < known.sample)
-
-    @property
-    def accuracy(self) -> float | None:
-        """Running accuracy of the first horizon; None while no truth is known."""
-        return accuracy(self.score.tally.confusion[0]) if self.score else None

@@ -85,13 +85,6 @@ class Ribbon:
             if not event.end:
                 runs.append(Run(event.sample, np.inf, event.label, None))
 
-    def truth(self) -> int | None:
-        """Label of the newest decision's sample; None where no truth is known."""
-        for run in reversed(self._runs[TRUTH_ROW]):
-            if run.start < self._now <= run.stop:
-                return run.label
-        return None
-
     def segments(self, row: str) -> list[Run]:
         """Return the runs of `row` in seconds from now (past is negative), cut to the picture."""
         end = self.ahead if row != TRUTH_ROW else 0.0

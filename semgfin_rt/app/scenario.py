@@ -14,17 +14,16 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from semgfin_rt.app.session import Replay, Settings
+from semgfin_rt.app.session import LONGEST_S, Replay, Settings
 from semgfin_rt.contracts import Recording
 from semgfin_rt.errors import OptionError
 from semgfin_rt.folders import find_model
+from semgfin_rt.lsl import MAX_SPEED
 from semgfin_rt.recordings.cutting import cut_repetitions
 from semgfin_rt.recordings.loading import iter_recordings
 from semgfin_rt.recordings.synthetic import synthetic_subject
 
 SYNTHETIC = "synthetic"
-MAX_SPEED = 8.0
-"""A hop of 10 ms lasts 1.25 ms then: less than any network here takes for a decision."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -100,7 +99,7 @@ class Scenario(_Strict):
     repetitions: tuple[int, ...] | None = None
     model: str = "demo"
     speed: float = Field(default=1.0, gt=0, le=MAX_SPEED)
-    seconds: float | None = Field(default=None, gt=0, le=1e7)
+    seconds: float | None = Field(default=None, gt=0, le=LONGEST_S)
     loop: bool = False
     horizons_ms: tuple[int, ...] | None = None
     policy: Policy = Policy()
@@ -116,10 +115,8 @@ class Scenario(_Strict):
 
     def settings(self, folder: Path, **others: Any) -> Settings:
         """Return the settings of a session; `others` are those that no scenario has."""
-        beside = folder / self.model
-        model = beside if beside.exists() else find_model(self.model)
         return Settings(
-            model,
+            find_model(self.model, folder),
             horizons_ms=self.horizons_ms,
             seconds=self.seconds,
             **self.policy.model_dump(),
@@ -191,6 +188,10 @@ def make_scenario(values: Mapping[str, Any], what: str) -> Scenario:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise OptionError(
+                f"{what} has the key '{where}', which no scenario has: correct or remove it."
+            ) from error
         why = first["msg"].removeprefix("Value error, ")
         given = f"{where} = {first['input']!r}" if where else what
         prefix = f"{what}: " if where and what else ""

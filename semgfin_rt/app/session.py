@@ -19,21 +19,23 @@ from types import TracebackType
 from semgfin_rt.app.summary import Outcome, Summary, figures, seen_in_training
 from semgfin_rt.app.watch import Watch, WatchedEngine
 from semgfin_rt.contracts import Decision, Recording
-from semgfin_rt.decision import PolicySpec
+from semgfin_rt.decision import DecisionPolicy, PolicySpec
 from semgfin_rt.engine.build import BuiltPipeline, build_engine, build_pipeline, build_source
 from semgfin_rt.engine.latency import WHOLE_RUN
 from semgfin_rt.engine.loop import Step, choose_horizons
 from semgfin_rt.engine.player import Player
 from semgfin_rt.engine.process import EngineProcess
-from semgfin_rt.engine.snapshot import Health
+from semgfin_rt.engine.snapshot import NO_HEALTH
 from semgfin_rt.engine.spec import EngineSpec
 from semgfin_rt.errors import OptionError, StreamError
 from semgfin_rt.model_contract import ModelContract
+from semgfin_rt.nn.backends import choose_device
 from semgfin_rt.nn.checkpoint_folder import load_contract, sha256
 
-_NOTHING = Health(0, 0, 0, 0, 0, 0, float("nan"), {})
 _PLAYER_S = 20.0  # patience for our own player's streams, which are there already
-_LONGEST_S = 1e7  # 16 weeks: beyond it a number of seconds is a mistake
+LONGEST_S = 1e7
+"""16 weeks: beyond it a number of seconds is a mistake."""
+_LAST_WORDS_S = 0.5  # patience for what a dying player has to say
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,28 @@ class Settings:
     rest_gate: bool | None = None
     seconds: float | None = None
     publish_id: str | None = None
+
+    def check(self) -> ModelContract:
+        """See, before a recording is read, that all of it can be had; return the contract.
+
+        Raises
+        ------
+        CheckpointError
+            If there is no checkpoint.
+        OptionError
+            If a setting is out of range, a horizon not in the checkpoint, the device not there,
+            or the policy does not fit the checkpoint.
+        """
+        if self.seconds is not None and not 0 < self.seconds <= LONGEST_S:
+            raise OptionError(
+                f"--seconds {self.seconds:g} is not possible: give more than 0 and at most "
+                f"{LONGEST_S:.0f}."
+            )
+        contract = load_contract(self.model)
+        choose_horizons(contract.horizons_ms, self.horizons_ms)
+        DecisionPolicy(contract, self.policy(contract))
+        choose_device(self.device)
+        return contract
 
     def policy(self, contract: ModelContract) -> PolicySpec:
         """Return the decision policy for a model."""
@@ -131,13 +155,11 @@ class Session:
     ContractMismatchError
         If the recording does not fit it.
     OptionError
-        If a setting is out of range, or a horizon not in the checkpoint.
+        See `Settings.check`.
     """
 
     def __init__(self, settings: Settings, source: Replay | Live) -> None:
-        if settings.seconds is not None and not 0 < settings.seconds <= _LONGEST_S:
-            raise OptionError(f"--seconds {settings.seconds:g} is not possible: give more than 0.")
-        contract = load_contract(settings.model)
+        contract = settings.check()
         chosen = choose_horizons(contract.horizons_ms, settings.horizons_ms)
         self.settings, self.source = settings, source
         self.contract = contract.model_copy(
@@ -148,7 +170,7 @@ class Session:
         self.interrupted = False
         self.failure: str | None = None
         self.notes: tuple[str, ...] = ()
-        self._health, self._complete = _NOTHING, False
+        self._health, self._complete = NO_HEALTH, False
         self._player: Player | None = None
         self._link: WatchedEngine | None = None
         if isinstance(source, Replay):
@@ -164,6 +186,7 @@ class Session:
         self,
         on_start: Callable[[], None] | None = None,
         on_decision: Callable[[Decision, int | None], None] | None = None,
+        on_connect: Callable[[], None] | None = None,
     ) -> Summary:
         """Run in this thread until the end or Ctrl-C.
 
@@ -173,13 +196,13 @@ class Session:
             Called when the network is ready, before the signal begins.
         on_decision : callable, optional
             Called with each decision and its truth, where that is known.
+        on_connect : callable, optional
+            Called when the stream is open, and `notes` known.
 
         Raises
         ------
         StreamError
             If the stream is missing or not usable, or ends before anything could be decided.
-        OptionError
-            If the device is not there, or the policy does not fit the checkpoint.
         """
         settings = self.settings
         built = build_pipeline(settings.model, settings.device, self.policy, WHOLE_RUN)
@@ -187,12 +210,15 @@ class Session:
         if on_start is not None:
             on_start()
         self._start_player()
-        self._run(built, on_decision or (lambda _decision, _truth: None))
+        self._run(built, on_decision or (lambda _decision, _truth: None), on_connect)
         self.close()
         return self.summary()
 
     def _run(
-        self, built: BuiltPipeline, on_decision: Callable[[Decision, int | None], None]
+        self,
+        built: BuiltPipeline,
+        on_decision: Callable[[Decision, int | None], None],
+        on_connect: Callable[[], None] | None,
     ) -> None:
         spec = self._spec()
         stream = build_source(spec, built.pipeline.contract)
@@ -203,16 +229,21 @@ class Session:
             for decision in step.decisions:
                 on_decision(decision, self._watch.truth_at(decision.sample))
 
+        def connected() -> None:
+            self.notes = stream.notes
+            if on_connect is not None:
+                on_connect()
+
         try:
-            engine.run(take)
+            engine.run(take, connected)
             self._complete = True
         except KeyboardInterrupt:
             self.interrupted = True
         except StreamError as error:
+            self.failure = self._cause(str(error))
             if not engine.counters().decisions:
-                raise
-            self.failure = str(error)
-        self._health, self.notes = engine.health(), stream.notes
+                raise StreamError(self.failure) from error
+        self._health = engine.health()
 
     def link(self) -> WatchedEngine:
         """Start player and engine, each in a process of its own; return the window's end."""
@@ -265,13 +296,29 @@ class Session:
         told["source"] = self._describe_source()
         told["device"] = self.device
         told["notes"] = list(self.notes)
+        if self._health.not_finite:
+            told["notes"].append(
+                f"{self._health.not_finite} samples held NaN or infinity: the decisions on windows "
+                "with them were rejected."
+            )
         return told
 
     def _take_from(self, link: WatchedEngine) -> None:
-        self.device = link.said.removeprefix("Running on ").rstrip(".") or self.device
-        if link.last is not None:
-            self._health, self._complete = link.last.health, link.last.phase == "ended"
-            self.failure = link.last.message if link.last.phase == "failed" else None
+        last = link.last
+        if last is not None:
+            self.device, self.notes = last.device or self.device, last.notes
+            self._health, self._complete = last.health, last.phase == "ended"
+            if last.phase == "failed" and self.failure is None:
+                self.failure = self._cause(last.message)
+
+    def _cause(self, failure: str) -> str:
+        """Why it broke off: what the player says, if it is to blame, or `failure`."""
+        try:
+            if self._player is not None:
+                self._player.check(_LAST_WORDS_S)
+        except StreamError as error:
+            return str(error)
+        return failure
 
     def _describe_source(self) -> dict[str, object]:
         if isinstance(self.source, Live):

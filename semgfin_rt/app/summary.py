@@ -59,7 +59,7 @@ def figures(outcome: Outcome, contract: ModelContract) -> Summary:
         lost = pushed - health.received
     scores = _scores(outcome.score, contract)
     latency = {stage: asdict(p) for stage, p in health.latency_ms.items()}
-    all_done = pushed is None or (health.decisions == expected and lost == 0)
+    all_done = health.decisions == expected and lost == 0 and health.decisions > 0
     return {
         "ok": outcome.complete and all_done,
         "complete": outcome.complete,
@@ -69,6 +69,8 @@ def figures(outcome: Outcome, contract: ModelContract) -> Summary:
         "lost_samples": lost,
         "skipped": health.skipped,
         "late": health.late,
+        "not_finite": health.not_finite,
+        "accuracy_horizon_ms": contract.horizons_ms[0],
         **scores,
         "end_to_end_ms": latency.pop("end_to_end", None),
         "end_to_end_is": "age of the newest sample" if pushed is None else "push to publish",
@@ -83,10 +85,10 @@ def _scores(score: RunningScore | None, contract: ModelContract) -> Summary:
 
 
 def seen_in_training(recording: Recording, contract: ModelContract, pushed: int) -> float:
-    """Share of the pushed samples that the checkpoint was trained on.
+    """Share of the pushed samples whose dataset, subject and repetition the training record names.
 
-    By dataset, subject and repetition, as the training record tells them; a recording that is
-    played round and round counts each time.
+    Numbers are compared, not samples: another recording under the same numbers counts as well. A
+    recording that is played round and round counts each time.
     """
     seen: npt.NDArray[np.bool_] = np.zeros(len(recording.samples), bool)
     for record in contract.history:
@@ -96,10 +98,18 @@ def seen_in_training(recording: Recording, contract: ModelContract, pushed: int)
 
 
 def shortfall(summary: Mapping[str, Any]) -> str:
-    """One sentence on what a complete replay did not keep."""
+    """One sentence on what a complete run did not keep."""
+    if not summary["decisions"]:
+        return (
+            f"nothing was decided in {summary['seconds']:.2f} s of signal, of which "
+            f"{summary['lost_samples']} samples were lost: see that the stream runs steadily, and "
+            "give it more --seconds than the checkpoint's window lasts."
+        )
+    replayed = summary["source"]["kind"] == "replay"
+    fix = "lower --speed" if replayed else "see that the stream keeps its rate"
     return (
         f"{summary['decisions']} decisions were made of {summary['expected_decisions']} expected "
-        f"and {summary['lost_samples']} samples were lost: close other programs, or lower --speed."
+        f"and {summary['lost_samples']} samples were lost: close other programs, or {fix}."
     )
 
 
@@ -121,8 +131,8 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
         lines += _score_lines(summary)
     if summary.get("seen_in_training"):
         lines.append(
-            f"{percent(summary['seen_in_training'])} of what was played was trained on: the "
-            "accuracy is no test."
+            f"{percent(summary['seen_in_training'])} of what was played has the subject and "
+            "repetition numbers of the training data: the accuracy is no test."
         )
     if summary["source"].get("dataset") == "synthetic":
         lines.append("A synthetic subject: the accuracy says nothing about people.")
@@ -130,19 +140,19 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _score_lines(summary: Mapping[str, Any]) -> list[str]:
+    first = summary["accuracy_horizon_ms"]
+    when = f"+{first} ms: " if first else ""
     lines = [
-        f"accuracy {percent(summary['accuracy'])}, within one label "
+        f"{when}accuracy {percent(summary['accuracy'])}, within one label "
         f"{percent(summary['accuracy_steady'])}, balanced "
         f"{percent(summary['balanced_accuracy'])}; always the most frequent class: "
         f"{percent(summary['majority'])}"
     ]
     repeated = summary["persistence_by_horizon"]
     for ms, value in summary["accuracy_by_horizon"].items():
-        if ms != "0":
-            lines.append(
-                f"+{ms} ms: accuracy {percent(value)}, repeating the present decision "
-                f"{percent(repeated[ms])}"
-            )
+        if ms != str(first):
+            beside = f", repeating the present decision {percent(repeated[ms])}"
+            lines.append(f"+{ms} ms: accuracy {percent(value)}{'' if first else beside}")
     return lines
 
 

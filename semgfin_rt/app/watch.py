@@ -8,7 +8,7 @@ from semgfin_rt.contracts import Decision, TruthEvent
 from semgfin_rt.engine.process import EngineProcess
 from semgfin_rt.engine.snapshot import Snapshot
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.scoring import RunningScore
+from semgfin_rt.scoring import RunningScore, accuracy
 
 _BATCH = 25  # scoring one decision costs as much as scoring a batch of them
 
@@ -46,6 +46,11 @@ class Watch:
             self.score.update(self._waiting, ())
             self._waiting = []
 
+    @property
+    def accuracy(self) -> float | None:
+        """Accuracy so far, at the first horizon; None while nothing is scored."""
+        return None if self.score is None else accuracy(self.score.tally.confusion[0])
+
     def truth_at(self, sample: int) -> int | None:
         """Label of a sample; None where none is known."""
         return self.score.truth_at(sample) if self.score is not None and self._knows else None
@@ -56,8 +61,6 @@ class WatchedEngine:
 
     def __init__(self, engine: EngineProcess, watch: Watch) -> None:
         self.last: Snapshot | None = None
-        self.said = ""
-        """What the engine said when it began to run: where the network runs."""
         self._engine, self._watch = engine, watch
 
     def poll(self) -> Snapshot | None:
@@ -65,10 +68,17 @@ class WatchedEngine:
         snapshot = self._engine.poll()
         if snapshot is not None:
             self.last = snapshot
-            if snapshot.phase == "running":
-                self.said = snapshot.message
             self._watch.take(snapshot.decisions, snapshot.truth)
         return snapshot
+
+    @property
+    def accuracy(self) -> float | None:
+        """Accuracy so far, at the first horizon; None while nothing is scored."""
+        return self._watch.accuracy
+
+    def truth_at(self, sample: int) -> int | None:
+        """Label of a sample; None where none is known."""
+        return self._watch.truth_at(sample)
 
     def close(self) -> None:
         """End the process. May be called again."""

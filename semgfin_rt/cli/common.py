@@ -6,7 +6,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
@@ -30,14 +31,23 @@ def run(app: typer.Typer, name: str) -> NoReturn:
     """Run a command and exit; a failure that a user can meet is one line on stderr."""
     code: int | None
     try:
+        _require_no_empty(sys.argv[1:])
         code = app(sys.argv[1:] or ["--help"], prog_name=name, standalone_mode=False)
     except SemgfinError as error:
         code = _complain(name, str(error))
     except typer.TyperException as error:
-        code = _complain(name, f"{error.format_message()} See `{name} --help`.")
+        code = _complain(name, f"{error.format_message().rstrip('.')}. See `{name} --help`.")
     except typer.Abort:
         code = 130
     sys.exit(code or 0)
+
+
+def _require_no_empty(arguments: Sequence[str]) -> None:
+    """Refuse ``--model ""``: an empty value is a shell variable that was not set."""
+    for before, word in pairwise(("", *arguments)):
+        if not word or re.fullmatch(r"--[a-z-]+=", word):
+            where = word or f"the argument behind '{before}'" if before else "the first argument"
+            raise OptionError(f"{where} is empty: give it a value, or leave it out.")
 
 
 def _complain(name: str, sentence: str) -> int:
@@ -73,7 +83,10 @@ def require_writable(path: Path | None) -> None:
     OptionError
         If `path` is a folder, or in none that can be written to.
     """
-    if path is not None and (path.is_dir() or not os.access(path.parent, os.W_OK)):
+    if path is None:
+        return
+    place = path if _is_device(path) else path.resolve().parent
+    if path.is_dir() or not os.access(place, os.W_OK):
         raise OptionError(
             f"'{path}' cannot be written: name a file in a folder that exists and that you may "
             "write to."
@@ -81,7 +94,7 @@ def require_writable(path: Path | None) -> None:
 
 
 def write_json(path: Path, values: Mapping[str, object]) -> None:
-    """Write a result; the file appears whole or not at all.
+    """Write a result; the file appears whole or not at all, and a symbolic link stays one.
 
     Raises
     ------
@@ -89,13 +102,25 @@ def write_json(path: Path, values: Mapping[str, object]) -> None:
         If it cannot be written.
     """
     text = json.dumps(values, indent=1, allow_nan=False) + "\n"
-    part = path.with_name(f".{path.name}.{os.getpid()}")
+    target = path.resolve()
+    part = target.with_name(f".{target.name}.{os.getpid()}")
+    is_device = _is_device(path)
     try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        if is_device:  # such as /dev/stdout: written to, never replaced
+            with path.open("a", encoding="utf-8") as device:
+                device.write(text)
+        else:
+            part.write_text(text, encoding="utf-8")
+            part.replace(target)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        if not is_device:
+            part.unlink(missing_ok=True)
         raise OptionError(
             f"'{path}' cannot be written ({error.strerror}): name a file in a folder that exists "
             "and that you may write to."
         ) from error
+
+
+def _is_device(path: Path) -> bool:
+    """Whether it is there and no plain file, or reached through /dev (stdout sent to a file)."""
+    return path.exists() and (not path.is_file() or path.absolute().is_relative_to("/dev"))

@@ -30,6 +30,7 @@ Screenshot = Annotated[
     Path | None,
     typer.Option(help="PNG of the window at the end; needs no display.", metavar="FILE"),
 ]
+Theme = Annotated[str, typer.Option(help="Of the window: dark or light.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Horizons = Annotated[
     str | None,
@@ -61,6 +62,7 @@ def demo(
     speed: Annotated[float | None, typer.Option(help="1 is real time.")] = None,
     json_file: Json = None,
     screenshot: Screenshot = None,
+    theme: Theme = "dark",
     device: Device = "auto",
 ) -> None:
     """Replay a synthetic subject: a window, or 20 s of decisions where there is no display."""
@@ -68,7 +70,7 @@ def demo(
     from semgfin_rt.folders import find_scenario
 
     path = find_scenario("demo")
-    view = View(headless, json_file, screenshot)
+    view = View(headless, json_file, screenshot, theme)
     if seconds is None and view.headless:
         seconds = DEMO_S
     seconds = view.picture_seconds(seconds)
@@ -102,6 +104,7 @@ def replay(
     seconds: Seconds = None,
     json_file: Json = None,
     screenshot: Screenshot = None,
+    theme: Theme = "dark",
     device: Device = "auto",
     horizons: Horizons = None,
     vote: Vote = None,
@@ -119,7 +122,7 @@ def replay(
     written = (
         read_scenario(path) if is_scenario else Scenario(recording=os.path.join(".", recording))
     )
-    view = View(headless, json_file, screenshot)
+    view = View(headless, json_file, screenshot, theme)
     options = _given(
         model=_from_here(model),
         subject=subject,
@@ -139,7 +142,9 @@ def replay(
 def live(
     name: Annotated[str | None, typer.Option(help="Of the stream.")] = None,
     source_id: Annotated[str | None, typer.Option(help="Of the stream.")] = None,
-    model: Model = "demo",
+    model: Annotated[
+        str, typer.Option(help="Checkpoint: folder or name.", metavar="MODEL")
+    ] = "demo",
     unit: Annotated[
         str | None, typer.Option(help="V, mV, uV or count, for a stream that does not say.")
     ] = None,
@@ -150,6 +155,7 @@ def live(
     seconds: Seconds = None,
     json_file: Json = None,
     screenshot: Screenshot = None,
+    theme: Theme = "dark",
     device: Device = "auto",
     horizons: Horizons = None,
     vote: Vote = None,
@@ -165,12 +171,12 @@ def live(
 
     if name is None and source_id is None:
         raise OptionError("no stream was given: pass --name or --source-id.")
-    view = View(headless, json_file, screenshot)
+    view = View(headless, json_file, screenshot, theme)
     lsl.configure(lan)
     from semgfin_rt.app.session import Live, Session, Settings
 
     settings = Settings(
-        find_model(model or "demo"),
+        find_model(model),
         device,
         choose_numbers(horizons),
         seconds=view.picture_seconds(seconds),
@@ -216,5 +222,7 @@ def _given(**options: Any) -> dict[str, Any]:
 
 
 def _from_here(model: str | None) -> str | None:
-    """Make a folder of the working directory absolute: scenarios count from their own folder."""
-    return str(Path(model).absolute()) if model and Path(model).exists() else model
+    """Find a model that the user named: scenarios count from their own folder."""
+    from semgfin_rt.folders import find_model
+
+    return None if model is None else str(find_model(model).absolute())

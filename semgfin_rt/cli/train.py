@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from semgfin_rt.cli.common import choose_numbers, new_app, run, write_json
+from semgfin_rt.cli.common import choose_numbers, new_app, require_writable, run, write_json
 from semgfin_rt.errors import OptionError, RecordingError
+from semgfin_rt.folders import find_model
 
 if TYPE_CHECKING:
     from semgfin_rt.contracts import Recording
@@ -33,7 +35,9 @@ Repetitions = Annotated[
     ),
 ]
 Out = Annotated[Path, typer.Option(help="Folder of the result.", metavar="FOLDER")]
-Checkpoint = Annotated[Path, typer.Argument(help="Folder of a checkpoint.", metavar="CHECKPOINT")]
+Checkpoint = Annotated[
+    str, typer.Argument(help="Folder or name of a checkpoint.", metavar="CHECKPOINT")
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random number.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Quick = Annotated[bool, typer.Option("--quick", help="A smoke run: 2 % of the steps.")]
@@ -117,7 +121,7 @@ def fit(
             f"--{'-'.join(map(str, first['loc']))} {first['input']!r}: {first_problem(error)}."
         ) from error
     recordings = _load(data, subjects)
-    with _progress() as report:
+    with _resumable() as report:
         contract = train(recordings, out, options, report)
     _print_trained(out, contract.history[-1].chosen)
 
@@ -134,6 +138,7 @@ def finetune(
     quick: Quick = False,
 ) -> None:
     """Adapt a checkpoint to other people or another day; the checkpoint itself stays."""
+    from semgfin_rt.nn.checkpoint_folder import load_contract
     from semgfin_rt.train.fit import finetune as adapt
     from semgfin_rt.train.options import FinetuneOptions
 
@@ -143,9 +148,11 @@ def finetune(
         device=device,
         shorten=0.02 if quick else 1.0,
     )
+    base = find_model(checkpoint)
+    load_contract(base)  # before the recordings, which may take long to read
     recordings = _load(data, subjects)
-    with _progress() as report:
-        contract = adapt(checkpoint, recordings, out, options, report)
+    with _resumable() as report:
+        contract = adapt(base, recordings, out, options, report)
     _print_trained(out, contract.history[-1].chosen)
 
 
@@ -166,15 +173,17 @@ def evaluate(
     from semgfin_rt.nn.checkpoint_folder import sha256
     from semgfin_rt.train.evaluate import evaluate as score
 
-    network, contract = load_checkpoint(checkpoint)
+    require_writable(json_file)
+    folder = find_model(checkpoint)
+    network, contract = load_checkpoint(folder)
     backend = make_backend(network, contract, device)
     recordings = _load(data, subjects)
     with _progress() as report:
         figures = score(contract, backend, recordings, choose_numbers(repetitions), report)
-    figures |= {"checkpoint": str(checkpoint), "sha256": sha256(checkpoint)}
+    figures |= {"checkpoint": str(folder), "sha256": sha256(folder)}
+    _print_figures(figures)
     if json_file is not None:
         write_json(json_file, figures)
-    _print_figures(figures)
 
 
 @app.command()
@@ -189,13 +198,15 @@ def inspect(
     from semgfin_rt.nn.checkpoint_folder import sha256
     from semgfin_rt.train.card import model_card
 
-    network, contract = load_checkpoint(checkpoint)
+    require_writable(json_file)
+    folder = find_model(checkpoint)
+    network, contract = load_checkpoint(folder)
     if json_file is not None:
         write_json(json_file, contract.model_dump(mode="json"))
     print(model_card(contract))
     for part, count in count_parameters(network).items():
         print(f"{part}: {count} parameters")
-    print(f"SHA-256 {sha256(checkpoint)}")
+    print(f"SHA-256 {sha256(folder)}")
 
 
 def main() -> None:
@@ -225,6 +236,17 @@ def _load(data: Path, subjects: str | None) -> list[Recording]:
     if not recordings:
         raise RecordingError(f"{data} holds no recording: give a folder that does.")
     return recordings
+
+
+@contextmanager
+def _resumable() -> Iterator[Progress]:
+    """Bars, and on Ctrl-C a word on how to go on."""
+    try:
+        with _progress() as report:
+            yield report
+    except KeyboardInterrupt:
+        print("Interrupted: the same command goes on where it was.", file=sys.stderr)
+        raise
 
 
 @contextmanager
@@ -280,7 +302,7 @@ def _print_figures(figures: dict[str, Any]) -> None:
         return "-" if value is None else f"{100 * value:.1f} %"
 
     people = Table(title="Accuracy by subject, windows inside one label")
-    for name in ("subject", "checkpoint", "LDA on rich8 (control)"):
+    for name in ("subject", "checkpoint", "LDA on rich8, this person's own repetitions"):
         people.add_column(name, justify="right")
     for subject, value in figures["accuracy_steady_by_subject"].items():
         people.add_row(subject, percent(value), percent(controls["lda_by_subject"][subject]))
@@ -294,12 +316,23 @@ def _print_figures(figures: dict[str, Any]) -> None:
         ahead.add_row(f"{ms} ms", percent(value), percent(controls["persistence_by_horizon"][ms]))
     console.print(ahead)
 
-    imitation = Table(title="Imitation, R² now (pooled, and the median over channels)")
-    for name in ("feature", "pooled", "median"):
-        imitation.add_column(name, justify="right")
-    for name, value in figures["r2"].items():
-        median = figures["r2_channel_median"][name]
-        imitation.add_row(name, *("-" if v is None else f"{v:.3f}" for v in (value, median)))
+    def short(value: float) -> str:
+        return f"{value:.2f}".replace("0.", ".", 1)  # so that the table fits 80 columns
+
+    imitation = Table(title="R² of the features: FIN (today's feature as the forecast)")
+    imitation.add_column("feature", justify="right")
+    horizons = list(figures["r2_by_horizon"])
+    for ms in horizons:
+        imitation.add_column(f"{ms} ms", justify="right")
+    for name in figures["r2"]:
+        cells = [
+            "-" if fin is None or today is None else f"{short(fin)} ({short(today)})"
+            for fin, today in (
+                (figures["r2_by_horizon"][ms][name], figures["r2_persistence_by_horizon"][ms][name])
+                for ms in horizons
+            )
+        ]
+        imitation.add_row(name, *cells)
     console.print(imitation)
 
     print(

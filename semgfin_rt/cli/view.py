@@ -40,16 +40,21 @@ class View:
     ----------
     headless : bool
     json_file, screenshot : Path or None
+    theme : {"dark", "light"}
     """
 
-    def __init__(self, headless: bool, json_file: Path | None, screenshot: Path | None) -> None:
+    def __init__(
+        self, headless: bool, json_file: Path | None, screenshot: Path | None, theme: str
+    ) -> None:
         from semgfin_rt.qt.require import has_display  # loads no Qt
 
         if headless and screenshot is not None:
             raise OptionError("--screenshot needs the window: leave --headless out.")
+        if theme not in ("dark", "light"):
+            raise OptionError(f"--theme '{theme}' is not known: choose dark or light.")
         require_writable(json_file)
         require_writable(screenshot)
-        self.json_file, self.screenshot = json_file, screenshot
+        self.json_file, self.screenshot, self.theme = json_file, screenshot, theme
         self.headless = headless
         if not headless and screenshot is None and not has_display():
             print("No display was found: running without a window.", flush=True)
@@ -69,20 +74,22 @@ class View:
         as_written: bool = False,
     ) -> None:
         """Play a scenario whose paths count from `folder`, and check its result."""
-        from semgfin_rt.app.scenario import check
+        from semgfin_rt.app.scenario import SYNTHETIC, check
         from semgfin_rt.app.session import Session
 
         settings = scenario.settings(folder, device=device, publish_id=publish or own_id())
+        settings.check()
         if scenario.about:
             print(scenario.about)
         source = scenario.replay(folder)
-        for note in source.recording.notes:
-            print(note)
+        if scenario.recording != SYNTHETIC:  # which has no file that one could look at
+            for note in source.recording.notes:
+                print(f"{source.recording.path}: {note}")
         with Session(settings, source) as session:
             summary = self.run(session, f"replay: {source.recording.path}")
             if scenario.expect is not None and summary["complete"]:
                 checks = check(scenario.expect, summary, as_written=as_written)
-                summary["ok"] = all(c.ok is not False for c in checks)
+                summary["ok"] = summary["decisions"] > 0 and all(c.ok is not False for c in checks)
                 summary["checks"] = [vars(c) for c in checks]
                 for c in checks:
                     print(c.line)
@@ -110,7 +117,8 @@ class View:
         if session.interrupted:
             raise typer.Exit(INTERRUPTED)
         if summary["complete"] and not summary["ok"]:
-            what = "the scenario's expectations were not met." if "checks" in summary else ""
+            judged = "checks" in summary and summary["decisions"]
+            what = "the scenario's expectations were not met." if judged else ""
             typer.echo(f"semgfin-rt: {what or shortfall(summary)}", err=True)
             raise typer.Exit(NOT_KEPT)
 
@@ -133,7 +141,11 @@ class View:
             if line is not None:
                 print(line, flush=True)
 
-        return session.run(lambda: print(f"Running on {session.device}.", flush=True), say)
+        def note() -> None:
+            for sentence in session.notes:
+                print(sentence, flush=True)
+
+        return session.run(lambda: print(f"Running on {session.device}.", flush=True), say, note)
 
     def _run_window(self, session: Session, title: str) -> Summary:
         from semgfin_rt.qt.require import has_display, require_qt
@@ -151,8 +163,8 @@ class View:
                 title=title,
                 seconds=session.settings.seconds,
                 screenshot=self.screenshot,
+                theme=self.theme,
             )
-        session.close()
         return session.summary()
 
 

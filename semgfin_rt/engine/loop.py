@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
+
 from semgfin_rt import lsl
 from semgfin_rt.contracts import Chunk, Decision, Sink, Source, TruthEvent
 from semgfin_rt.dsp.windows import Windowing
@@ -38,6 +40,8 @@ class StreamSource(Source, Protocol):
         Its samples come by a clock: one can be behind, and their age means something.
     speed : float
         They come at ``spec.rate * speed``.
+    notes : tuple of str
+        What had to be assumed about it, once it is connected.
     ended : bool
         No more will come.
     """
@@ -45,6 +49,7 @@ class StreamSource(Source, Protocol):
     name: str | None
     live: bool
     speed: float
+    notes: tuple[str, ...]
     ended: bool
 
 
@@ -116,7 +121,7 @@ class Engine:
         self.done = False
         self._horizons = choose_horizons(pipeline.contract.horizons_ms, horizons_ms)
         self._windowing = Windowing(pipeline.contract.window, pipeline.contract.hop)
-        self._received = self._lost = self._decisions = self._late = 0
+        self._received = self._lost = self._decisions = self._late = self._not_finite = 0
         self._expected_before = self._stretch = 0  # decisions of earlier stretches, samples of this
         self._next = 0
         self._age_ms = float("nan")
@@ -146,13 +151,19 @@ class Engine:
             self._limit = round(self.seconds * spec.rate)
         self._heard = lsl.local_clock()
 
-    def run(self, on_step: Callable[[Step], None] | None = None) -> Health:
+    def run(
+        self,
+        on_step: Callable[[Step], None] | None = None,
+        on_connect: Callable[[], None] | None = None,
+    ) -> Health:
         """Connect, go on until the end, close everything.
 
         Parameters
         ----------
         on_step : callable, optional
             Called after each turn, once its decisions are published.
+        on_connect : callable, optional
+            Called once, when the streams are open.
 
         Raises
         ------
@@ -163,6 +174,8 @@ class Engine:
         """
         try:
             self.connect()
+            if on_connect is not None:
+                on_connect()
             while not self.done:
                 step = self.step()
                 if on_step is not None:
@@ -170,10 +183,6 @@ class Engine:
         finally:
             self.close()
         return self.health()
-
-    def stop(self) -> None:
-        """End after the current turn; may be called from another thread."""
-        self.done = True
 
     def close(self) -> None:
         """Close source, truth and sinks. May be called again."""
@@ -210,6 +219,7 @@ class Engine:
             self._late,
             self._age_ms,
             {},
+            self._not_finite,
         )
 
     def health(self) -> Health:
@@ -238,6 +248,7 @@ class Engine:
         self._next = chunk.first + n
         self._received += n
         self._stretch += n
+        self._not_finite += n - int(np.isfinite(chunk.samples).all(axis=1).sum())
         self._heard = arrived
         if self.source.live:
             self.meter.add("acquire", 1000 * (arrived - float(chunk.times[-1])))

@@ -93,8 +93,10 @@ class Player:
         consumer_timeout: float = 60.0,
         chunk_samples: int | None = None,
     ) -> None:
-        if not 0.0 < speed <= 1000.0:
-            raise OptionError(f"speed {speed:g} is not possible: give 0.1 to 1000.")
+        if not 0.0 < speed <= lsl.MAX_SPEED:
+            raise OptionError(
+                f"speed {speed:g} is not possible: give more than 0 and at most {lsl.MAX_SPEED:g}."
+            )
         if seconds is not None and not seconds > 0:
             raise OptionError(f"{seconds:g} s cannot be played: give more than 0.")
         self.recording = recording
@@ -109,7 +111,6 @@ class Player:
         self.chunk_samples = chunk_samples or max(1, round(recording.spec.rate * CHUNK_S))
         self._context = mp.get_context("spawn")
         self._pushed = self._context.Value("q", 0)
-        self._finished = self._context.Event()
         self._stop = self._context.Event()
         self._process: mp.process.BaseProcess | None = None
         self._failure: str | None = None
@@ -118,11 +119,6 @@ class Player:
     def pushed(self) -> int:
         """Samples pushed so far; readable at any time, also after `stop`."""
         return int(self._pushed.value)
-
-    @property
-    def finished(self) -> bool:
-        """Whether everything was pushed."""
-        return self._finished.is_set()
 
     @property
     def pid(self) -> int | None:
@@ -144,7 +140,7 @@ class Player:
         self._link, child = self._context.Pipe(duplex=False)
         self._process = self._context.Process(
             target=_main,
-            args=(play, child, self._pushed, self._finished, self._stop),
+            args=(play, child, self._pushed, self._stop),
             name="semgfin player",
             daemon=True,
         )
@@ -154,15 +150,21 @@ class Player:
             self.stop()
             raise StreamError(self._failure or "the player did not start: start it again.")
 
-    def check(self) -> None:
+    def check(self, patience: float = 0.0) -> None:
         """Raise what went wrong in the player, if anything did.
+
+        Parameters
+        ----------
+        patience : float
+            How long to wait for bad news, in s: a dying process closes its streams before its
+            pipe.
 
         Raises
         ------
         StreamError
             If no consumer came, or the process died before the end.
         """
-        if self._process is not None and self._link.poll() and not self._receive():
+        if self._process is not None and self._link.poll(patience) and not self._receive():
             raise StreamError(self._failure or "")
         if self._failure:
             raise StreamError(self._failure)
@@ -226,7 +228,7 @@ class Player:
 
 
 # ------------------------------------------------------------------------ in the child
-def _main(play: _Play, link: Connection, pushed: Any, finished: Event, stop: Event) -> None:
+def _main(play: _Play, link: Connection, pushed: Any, stop: Event) -> None:
     lsl.configure(play.lan)
     parent = mp.parent_process()
 
@@ -243,8 +245,7 @@ def _main(play: _Play, link: Connection, pushed: Any, finished: Event, stop: Eve
             )
         return
     samples = np.load(play.file, mmap_mode="r")  # (n_samples, n_channels)
-    if _push_all(play, samples, signal, truth, pushed, alone):
-        finished.set()
+    _push_all(play, samples, signal, truth, pushed, alone)
     while not alone():
         time.sleep(0.05)
 
@@ -290,8 +291,8 @@ def _push_all(
     truth: Any,
     pushed: Any,
     alone: Callable[[], bool],
-) -> bool:
-    """Push chunk after chunk, each when its newest sample is due; false if told to stop.
+) -> None:
+    """Push chunk after chunk, each when its newest sample is due, until told to stop.
 
     The newest sample's timestamp is the clock at its push; those before are spread evenly from
     the newest of the chunk before.
@@ -302,7 +303,7 @@ def _push_all(
     at = 0
     while play.total is None or at < play.total:
         if alone():
-            return False
+            return
         row = at % len(samples)
         left = len(samples) - row if play.total is None else play.total - at
         n = min(play.chunk, len(samples) - row, left)
@@ -317,7 +318,6 @@ def _push_all(
         pushed.value = at
     end = replace(play.events[-1], sample=at)
     truth.push_sample([json.dumps(asdict(end))], newest)
-    return True
 
 
 def _send_truth(outlet: Any, events: list[TruthEvent], at: int, times: TimeArray) -> None:

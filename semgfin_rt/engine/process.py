@@ -3,7 +3,7 @@
 Three threads take part:
 
 - the window's thread calls `poll` and `close`. `poll` does not wait; it may only have to take in
-  the rest of a snapshot that is already on its way.
+  the rest of a snapshot that is already on its way. `close` waits up to 5 s for the process.
 - the engine's thread, the main one of the child, reads, decides and publishes. It never touches
   the pipe: it lays a snapshot out when one was asked for (some 0.1 ms, after publishing).
 - the postman, a second thread of the child, waits for requests and sends the answers. It alone
@@ -28,7 +28,7 @@ import numpy as np
 
 from semgfin_rt import lsl
 from semgfin_rt.contracts import Chunk, Decision, FloatArray, TruthEvent
-from semgfin_rt.engine.snapshot import Health, Phase, Snapshot
+from semgfin_rt.engine.snapshot import NO_HEALTH, Health, Phase, Snapshot
 from semgfin_rt.engine.spec import EngineSpec
 from semgfin_rt.errors import SemgfinError
 
@@ -39,7 +39,7 @@ KEEP_S = 5.0
 """What a snapshot holds at most, in s of signal."""
 _HEALTH_S = 0.5  # percentiles of all stages cost a millisecond: not with every snapshot
 _STOP_S = 5.0
-_NO_HEALTH = Health(0, 0, 0, 0, 0, 0, float("nan"), {})
+_NO_SIGNAL = np.empty((0, 0), np.float32)
 
 
 class EngineProcess:
@@ -53,7 +53,9 @@ class EngineProcess:
     def __init__(self, spec: EngineSpec) -> None:
         self.spec = spec
         self._process: mp.process.BaseProcess | None = None
-        self._last = _snapshot("connecting", "Starting the engine.")
+        self._last = Snapshot(
+            "connecting", "Starting the engine.", 0, _NO_SIGNAL, (), None, (), NO_HEALTH
+        )
         self._over = False
 
     @property
@@ -88,12 +90,11 @@ class EngineProcess:
             self._last = self._link.recv()
             self._link.send(None)
         except (EOFError, OSError):
-            self._over = True
             return self._died()
         self._over = self._last.phase == "failed"
         return self._last
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End the process. May be called again."""
         if self._process is None:
             return
@@ -105,20 +106,23 @@ class EngineProcess:
         self._process.close()
         self._process = None
 
-    def close(self) -> None:
-        """End the process, by the name that a window knows."""
-        self.stop()
-
     def _died(self) -> Snapshot | None:
+        code = None if self._process is None else self._process.exitcode
+        if code is None:  # its end of the pipe closes before it is gone: the next poll knows
+            return None
+        self._over = True
         if self._last.phase in ("ended", "failed"):
             return None
-        process = self._process
-        code = None
-        if process is not None:
-            process.join(_STOP_S)
-            code = process.exitcode
         message = f"the engine's process ended unexpectedly (exit code {code}): start it again."
-        return _snapshot("failed", message, self._last.health)
+        return replace(
+            self._last,
+            phase="failed",
+            message=message,
+            signal=_NO_SIGNAL,
+            decisions=(),
+            closed_form=None,
+            truth=(),
+        )
 
 
 # ------------------------------------------------------------------------ in the child
@@ -142,11 +146,11 @@ def _run(spec: EngineSpec, desk: _Desk) -> None:
 
     built = build_pipeline(spec.model, spec.device, spec.policy)
     engine = build_engine(spec, built)
-    desk.engine = engine
+    desk.engine, desk.device = engine, built.device
     desk.say("connecting", f"Looking for the stream '{spec.name or spec.source_id}'.")
     try:
         engine.connect()
-        desk.phase, desk.message = "running", f"Running on {built.device}."
+        desk.say("running", f"Running on {built.device}.")
         while not (engine.done or desk.closed.is_set()):
             desk.take(engine.step())
             desk.answer()
@@ -177,10 +181,11 @@ class _Desk:
         self.engine: Engine | None = None
         self.phase: Phase = "connecting"
         self.message = ""
+        self.device = ""
         self._chunks: deque[Chunk] = deque()
         self._decisions: deque[Decision] = deque()
         self._truth: list[TruthEvent] = []
-        self._health, self._health_at = _NO_HEALTH, float("-inf")
+        self._health, self._health_at = NO_HEALTH, float("-inf")
 
     def say(self, phase: Phase, message: str) -> None:
         """Set phase and message, and answer with them."""
@@ -222,6 +227,8 @@ class _Desk:
                 closed_form,
                 tuple(self._truth),
                 self._current_health(),
+                self.device,
+                self.engine.source.notes if self.engine is not None else (),
             )
         )
         self._chunks.clear()
@@ -241,14 +248,10 @@ class _Desk:
 def _joined(chunks: deque[Chunk]) -> tuple[int, FloatArray]:
     """Return the first index and all samples; lost ones are NaN, so that rows stay indices."""
     if not chunks:
-        return 0, np.empty((0, 0), np.float32)
+        return 0, _NO_SIGNAL
     first, last = chunks[0].first, chunks[-1]
     shape = (last.first + len(last.samples) - first, last.samples.shape[1])
     signal = np.full(shape, np.nan, np.float32)
     for chunk in chunks:
         signal[chunk.first - first :][: len(chunk.samples)] = chunk.samples
     return first, signal
-
-
-def _snapshot(phase: Phase, message: str, health: Health = _NO_HEALTH) -> Snapshot:
-    return Snapshot(phase, message, 0, np.empty((0, 0), np.float32), (), None, (), health)

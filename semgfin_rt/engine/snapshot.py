@@ -39,6 +39,8 @@ class Health:
         Stage name (acquire, filter, fin, cnn, policy, publish, compute, end_to_end) to its
         percentiles; `compute` is filter to policy, `end_to_end` the push of the newest sample to
         the push of the decision.
+    not_finite : int
+        Samples that came with a NaN or infinity in some channel.
     """
 
     received: int
@@ -49,6 +51,11 @@ class Health:
     late: int
     age_ms: float
     latency_ms: dict[str, Percentiles]
+    not_finite: int = 0
+
+
+NO_HEALTH = Health(0, 0, 0, 0, 0, 0, float("nan"), {})
+"""Of an engine that has not started."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +79,10 @@ class Snapshot:
     truth : tuple of TruthEvent
         Those received since the last snapshot.
     health : Health
+    device : str
+        Where the network runs, such as ``"torch cpu"``; empty until it is loaded.
+    notes : tuple of str
+        What had to be assumed about the stream, a sentence each; none before it is connected.
     """
 
     phase: Phase
@@ -82,3 +93,5 @@ class Snapshot:
     closed_form: FloatArray | None
     truth: tuple[TruthEvent, ...]
     health: Health
+    device: str = ""
+    notes: tuple[str, ...] = ()

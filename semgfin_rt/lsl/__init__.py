@@ -1,6 +1,6 @@
 """Lab Streaming Layer (LSL): the library and its configuration, discovery, descriptions."""
 
-from semgfin_rt.lsl.description import StreamDescription, describe, make_info
+from semgfin_rt.lsl.description import MAX_SPEED, StreamDescription, describe, make_info
 from semgfin_rt.lsl.discovery import (
     NUMERIC_DTYPES,
     FoundStream,
@@ -13,6 +13,7 @@ from semgfin_rt.lsl.discovery import (
 from semgfin_rt.lsl.library import SESSION_VARIABLE, api, configure, local_clock, uses_lan
 
 __all__ = [
+    "MAX_SPEED",
     "NUMERIC_DTYPES",
     "SESSION_VARIABLE",
     "FoundStream",

@@ -10,6 +10,8 @@ from semgfin_rt.contracts import SignalSpec, Unit
 from semgfin_rt.errors import StreamError
 from semgfin_rt.lsl.library import api
 
+MAX_SPEED = 8.0
+"""Of a replay: a hop of 10 ms lasts 1.25 ms then, less than any network here takes to decide."""
 _UNITS: dict[str, tuple[Unit, float]] = {
     "v": ("V", 1.0),
     "volt": ("V", 1.0),
@@ -39,8 +41,6 @@ class StreamDescription:
         What a delivered value is multiplied with to be in `spec.unit`.
     speed : float
         Of a player: samples come at rate x speed; 1 for everything else.
-    dataset, subject : str
-        Of a player; empty for everything else.
     notes : tuple of str
         What had to be assumed, a sentence each, for the caller to print.
     """
@@ -48,8 +48,6 @@ class StreamDescription:
     spec: SignalSpec
     gain: float = 1.0
     speed: float = 1.0
-    dataset: str = ""
-    subject: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -109,13 +107,10 @@ def describe(info: Any, unit: str | None = None, channels: Sequence[str] = ()) -
     name, n_channels = info.name(), info.channel_count()
     labels, label_notes = _labels(info, n_channels, channels)
     known, gain, unit_notes = _unit(info, n_channels, unit)
-    desc = info.desc()
     return StreamDescription(
         SignalSpec(labels, info.nominal_srate(), known),
         gain,
-        _speed(name, desc.child_value("speed")),
-        desc.child_value("dataset"),
-        desc.child_value("subject"),
+        _speed(name, info.desc().child_value("speed")),
         label_notes + unit_notes,
     )
 
@@ -177,9 +172,9 @@ def _speed(name: str, text: str) -> float:
         speed = float(text) if text else 1.0
     except ValueError:
         speed = 0.0
-    if not 0.0 < speed <= 1000.0:
+    if not 0.0 < speed <= MAX_SPEED:
         raise StreamError(
             f"the stream '{name}' states the replay speed '{text}': it must be above 0 and at "
-            "most 1000."
+            f"most {MAX_SPEED:g}."
         )
     return speed

@@ -1,9 +1,8 @@
-"""From a link to an exit code: the application around the window."""
+"""From a link to a window: the application around it."""
 
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,6 @@ from PyQt6.QtWidgets import QApplication
 from semgfin_rt.errors import OptionError
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.qt.link import Link
-from semgfin_rt.qt.require import has_display
 from semgfin_rt.qt.window import MainWindow
 
 _log = logging.getLogger(__name__)
@@ -31,7 +29,7 @@ def run_window(
     seconds: float | None = None,
     screenshot: Path | None = None,
     theme: str = "dark",
-) -> int:
+) -> None:
     """Show a window until it is closed, or until the engine has ended where nobody watches.
 
     Parameters
@@ -46,18 +44,11 @@ def run_window(
         PNG of the last picture; implies the same.
     theme : {"dark", "light"}
 
-    Returns
-    -------
-    int
-        0, or 1 when the engine failed; why is in the last snapshot's message.
-
     Raises
     ------
     OptionError
         The screenshot cannot be written.
     """
-    if screenshot is not None and not has_display():
-        os.environ["QT_QPA_PLATFORM"] = "offscreen"
     pg.setConfigOptions(useOpenGL=False, antialias=False)
     application = QApplication.instance() or QApplication(["semgfin-rt"])
     QApplication.setStyle("Fusion")
@@ -72,7 +63,6 @@ def run_window(
             application.exec()
         if screenshot is not None and window.view.phase != "failed":
             save(window, screenshot)
-        return int(window.view.phase == "failed")
     finally:
         link.close()
         window.close()

@@ -1,4 +1,7 @@
-"""Is there a Qt that starts, and a screen for it? Asked before Qt is imported."""
+"""Is there a Qt that starts, and a screen for it? Asked before Qt is imported.
+
+`require_qt` tries it in a process of its own, for which the caller waits 30 s at most.
+"""
 
 from __future__ import annotations
 

@@ -106,11 +106,12 @@ class MainWindow(QMainWindow):
         if frame % RIBBON_EVERY == 0:
             self.ribbon.show_ribbon(view.ribbon)
         if frame % WORDS_EVERY == 0:
-            self.movement.show_decision(view.decision, view.ribbon.truth())
+            truth = self._link.truth_at(view.decision.sample) if view.decision else None
+            self.movement.show_decision(view.decision, truth)
             if view.message and (view.decision is None or view.phase == "failed"):
                 self.movement.headline.say(view.message)  # large, and whole: it wraps
             self.features.show_features(view.features)
-            self.tiles.show_tiles(status_tiles(view.health, view.accuracy, self._hop_ms))
+            self.tiles.show_tiles(status_tiles(view.health, self._link.accuracy, self._hop_ms))
             self._say(f"{view.phase}: {view.message}" if view.message else view.phase)
 
     def pause(self) -> None:

@@ -133,12 +133,14 @@ def spread_repetitions(labels: LabelArray, repetitions: LabelArray) -> LabelArra
     -------
     (n_samples,) int16
     """
-    moving = np.flatnonzero(labels != REST)
-    at = np.arange(len(labels))
-    after = np.searchsorted(moving, at)  # number of the next movement sample
-    last, following = (moving[np.clip(i, 0, len(moving) - 1)] for i in (after - 1, after))
-    nearest = np.where(np.abs(at - last) <= np.abs(following - at), last, following)
-    spread: LabelArray = repetitions[np.where(labels != REST, at, nearest)]
+    spread = repetitions.copy()
+    resting = np.concatenate([[False], labels == REST, [False]])
+    edges = np.flatnonzero(np.diff(resting)).reshape(-1, 2)  # of each rest: its first sample, the
+    for start, stop in edges.tolist():  # first of the movement after it
+        before = repetitions[start - 1] if start else repetitions[stop]
+        after = repetitions[stop] if stop < len(labels) else before
+        middle = (start + stop + 1) // 2
+        spread[start:middle], spread[middle:stop] = before, after
     return spread
 
 

@@ -60,7 +60,7 @@ class DecisionLayout:
         return row
 
     def decode(self, row: npt.ArrayLike, time: float) -> Decision:
-        """Return the decision of a row with LSL timestamp `time`.
+        """Return the decision of a row with LSL timestamp `time`: for clients of the stream.
 
         The features are not published: they come back as (n_horizons, 0, 0).
         """
@@ -134,6 +134,8 @@ def _info(layout: DecisionLayout, name: str, source_id: str) -> Any:
 
 def read_layout(info: Any) -> DecisionLayout:
     """Read the layout of a decision stream from its full description (`StreamInlet.info()`).
+
+    For clients, which then `DecisionLayout.decode` each row.
 
     Raises
     ------

@@ -2,8 +2,8 @@
 
 One thread reads a source, the caller's. `connect` blocks for at most `resolve_s` and a few round
 trips, `read` for its timeout. In between liblsl's own thread fills a buffer of `buffer_s`, which
-takes up the stalls of the reader; when it overflows it drops the oldest samples, and the gap in
-the timestamps shows.
+takes up the stalls of the reader; when it overflows it drops the oldest samples, and the timestamps
+show it. A loss is known, and cuts the signal, 0.3 s after it happened; see `gaps`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 from semgfin_rt import lsl
 from semgfin_rt.contracts import Chunk, FloatArray, SignalSpec, TimeArray, TruthEvent
 from semgfin_rt.errors import StreamError
+from semgfin_rt.sources.gaps import GapFinder
 
-GAP_S = 0.020
-"""A step in the timestamps longer than the expected one by more than this is a loss."""
 _OPEN_S = 5.0  # patience for an answer of a stream that was just discovered
 _TWIN_S = 0.25  # the search ends at the first match: time for a second to show itself
 _PULL = 1024  # samples a pull; liblsl hands out the oldest first, so pull until empty
@@ -107,7 +106,9 @@ class LslSource:
         dtype = lsl.NUMERIC_DTYPES[stream.channel_format]
         self._buffer = np.empty((_PULL, stream.n_channels), dtype)
         self._samples, self._times = self._none()  # pulled, and not handed over yet
-        self._next, self._newest = 0, float("nan")
+        self._lost = np.empty(0, np.int64)  # of each of them: how many are missing before it
+        self._gaps = GapFinder(said.spec.rate * said.speed)  # of the clock, not of the signal
+        self._next = 0
         self.ended = False
 
     def read(self, timeout: float = 0.0, max_samples: int | None = None) -> Chunk:
@@ -122,12 +123,14 @@ class LslSource:
         """
         if not len(self._samples) and not self.ended:
             self._samples, self._times = self._pull(timeout, max_samples)
-        stop, lost = self._up_to_gap(len(self._times) if max_samples is None else max_samples)
+            found = map(self._gaps.lost_before, self._times.tolist())
+            self._lost = np.fromiter(found, np.int64, len(self._times))
+        stop, lost = self._up_to_gap(max_samples)
         samples, times = self._samples[:stop], self._times[:stop]
         self._samples, self._times = self._samples[stop:], self._times[stop:]
+        self._lost = self._lost[stop:]
         first = self._next + lost
-        if len(times):
-            self._next, self._newest = first + len(times), float(times[-1])
+        self._next = first + len(times)
         return Chunk(samples, first, times, lost)
 
     def close(self) -> None:
@@ -137,17 +140,12 @@ class LslSource:
             self._inlet = None
         self.ended = True
 
-    def _up_to_gap(self, limit: int) -> tuple[int, int]:
+    def _up_to_gap(self, limit: int | None) -> tuple[int, int]:
         """How many of the pulled samples follow each other, and how many are lost before them."""
-        times = self._times[:limit]
-        rate = self.spec.rate * self.speed  # of the clock, not of the signal
-        steps = np.diff(times, prepend=self._newest)  # the very first is NaN: no gap
-        gaps = np.flatnonzero(steps - 1 / rate > GAP_S)
-        if not len(gaps):
-            return len(times), 0
-        if gaps[0] > 0:
-            return int(gaps[0]), 0
-        return int(gaps[1]) if len(gaps) > 1 else len(times), round(steps[0] * rate) - 1
+        lost = self._lost[:limit]
+        later = np.flatnonzero(lost[1:])
+        stop = int(later[0]) + 1 if len(later) else len(lost)
+        return stop, int(lost[0]) if stop else 0
 
     def _pull(self, timeout: float, max_samples: int | None) -> tuple[FloatArray, TimeArray]:
         if max_samples is not None:

@@ -28,12 +28,14 @@ class RecordingSource:
     live : bool
         False: it waits for its reader, which is never behind.
     speed : float
+    notes : tuple of str
     ended : bool
         Everything was read.
     """
 
     live = False
     speed = 1.0
+    notes: tuple[str, ...] = ()
 
     def __init__(self, recording: Recording, chunk_samples: int = 20) -> None:
         self.recording = recording

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from decisions import decide, tiny_contract
@@ -10,11 +12,10 @@ from semgfin_rt.app.display import (
     lanes,
     step_lane,
 )
-from semgfin_rt.contracts import NO_LABEL, SignalSpec, TruthEvent
-from semgfin_rt.engine.snapshot import Health, Snapshot
+from semgfin_rt.contracts import SignalSpec, TruthEvent
+from semgfin_rt.engine.snapshot import NO_HEALTH, Snapshot
 
 SPEC = SignalSpec(("a", "b"), 100.0, "V")
-HEALTH = Health(0, 0, 0, 0, 0, 0, float("nan"), {})
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def contract():
 
 def snapshot(decisions=(), truth=(), first=0, signal=None, closed_form=None):
     signal = np.zeros((0, 2), np.float32) if signal is None else signal
-    return Snapshot("running", "", first, signal, tuple(decisions), closed_form, truth, HEALTH)
+    return Snapshot("running", "", first, signal, tuple(decisions), closed_form, truth, NO_HEALTH)
 
 
 # ------------------------------------------------------------------------------ traces
@@ -117,19 +118,12 @@ def test_features_are_compared_in_training_standard_deviations(contract):
     np.testing.assert_allclose(compared.error, [np.sqrt(0.5), np.sqrt(2)])
 
 
-def test_view_scores_against_truth(contract):
+def test_notes_on_the_stream_stand_behind_the_message(contract):
     view = LiveView(contract)
-    decisions = [decide(s, label=6 if s < 300 else 0) for s in range(9, 400)]
-    view.update(snapshot(truth=(TruthEvent(0, 6, 1),)))
-    view.update(snapshot(decisions, truth=(TruthEvent(400, NO_LABEL, 1, end=True),)))
-    assert view.accuracy == pytest.approx(291 / 391)
-
-
-def test_view_without_truth_keeps_no_decisions_for_a_score(contract):
-    view = LiveView(contract)
-    view.update(snapshot([decide(s) for s in range(9, 400)]))
-    assert view.accuracy is None
-    assert view.score is None
+    view.update(replace(snapshot(), message="Running.", notes=("No names.", "No unit.")))
+    assert view.message == "Running. No names. No unit."
+    view.update(replace(snapshot(), phase="failed", message="Broke.", notes=("No names.",)))
+    assert view.message == "Broke."
 
 
 def test_features_of_the_last_comparison_stay(contract):
@@ -147,4 +141,3 @@ def test_view_starts_afresh_with_a_new_stream(contract):
     view.update(snapshot([decide(9, label=0)], truth=(TruthEvent(0, 0, 1),)))
     assert [r.label for r in view.ribbon.segments("now")] == [0]
     assert [r.label for r in view.ribbon.segments("truth")] == [0]
-    assert view.ribbon.truth() == 0

@@ -50,17 +50,6 @@ def test_truth_holds_until_the_next_event_and_ends(contract):
         (-1.5, -0.5, 0),
         (-0.5, 0, 6),
     ]
-    assert ribbon.truth() == 6
     ribbon.push_truth([TruthEvent(160, NO_LABEL, 0, end=True)])
     ribbon.push([decide(170)])
-    assert ribbon.truth() is None
     assert ribbon.segments("truth")[-1].stop == pytest.approx(-0.11)
-
-
-def test_truth_is_that_of_the_decisions_own_sample(contract):
-    ribbon = Ribbon(contract)
-    ribbon.push_truth([TruthEvent(0, 0, 1), TruthEvent(100, 6, 1)])
-    ribbon.push([decide(99)])
-    assert ribbon.truth() == 0
-    ribbon.push([decide(100)])
-    assert ribbon.truth() == 6

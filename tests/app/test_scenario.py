@@ -60,6 +60,7 @@ def test_every_key_reaches_the_session(folder):
     path = folder / "walk.toml"
     path.write_text(WHOLE)
     (folder / "arm").mkdir()
+    (folder / "arm" / "contract.json").touch()
     scenario = read_scenario(path)
     settings = scenario.settings(folder, device="cpu", publish_id="x")
     assert settings.model == folder / "arm"
@@ -78,8 +79,11 @@ def test_every_key_reaches_the_session(folder):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('recording = "x"\npace = 1', "pace = 1 cannot be used"),
-        ('recording = "x"\n[expect]\naccuracy = 1', "expect.accuracy = 1 cannot be used"),
+        (
+            'recording = "x"\npace = 1',
+            "has the key 'pace', which no scenario has: correct or remove it",
+        ),
+        ('recording = "x"\n[expect]\naccuracy = 1', "has the key 'expect.accuracy', which"),
         ('recording = "x"\nspeed = 0', "speed = 0 cannot be used"),
         ('recording = "x"\nspeed = 9', "speed = 9 cannot be used .*less than or equal to 8"),
         ('recording = "x"\nseconds = inf', "seconds = inf cannot be used"),

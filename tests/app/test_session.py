@@ -14,8 +14,9 @@ from signals import counting_recording, tiny_checkpoint, tiny_contract
 
 from semgfin_rt import lsl
 from semgfin_rt.app.session import Live, Replay, Session, Settings
-from semgfin_rt.app.summary import seen_in_training, shortfall, summary_lines
+from semgfin_rt.app.summary import Outcome, figures, seen_in_training, shortfall, summary_lines
 from semgfin_rt.engine.player import Player
+from semgfin_rt.engine.snapshot import NO_HEALTH
 from semgfin_rt.errors import CheckpointError, ContractMismatchError, OptionError, StreamError
 from semgfin_rt.model_contract import TrainingRecord
 from semgfin_rt.nn.checkpoint_folder import sha256
@@ -106,6 +107,9 @@ def test_chosen_horizons_alone_are_decided_and_scored(model):
     assert told["accuracy_by_horizon"].keys() == {"50"}
     assert told["scored"] == 41 - 5  # the targets of the last five lie beyond the end
     assert told["persistence_by_horizon"] == {"50": None}  # no present decision to repeat
+    assert told["accuracy_horizon_ms"] == 50
+    (line,) = [line for line in summary_lines(told) if "accuracy" in line and "%" in line]
+    assert line.startswith("+50 ms: accuracy ")
 
 
 def test_a_loop_goes_round(model):
@@ -145,7 +149,7 @@ def test_a_player_that_dies_is_a_failure_with_a_summary(model):
 
         told = session.run(on_decision=kill)
     assert session.failure is not None
-    assert "ended after 0." in session.failure
+    assert "the player died after" in session.failure
     assert (told["ok"], told["complete"]) == (False, False)
     assert told["decisions"] >= 41
 
@@ -197,6 +201,29 @@ def test_live_reports_the_age_and_no_score(model):
     assert "accuracy" not in "\n".join(summary_lines(told))
 
 
+@pytest.mark.parametrize("window", [False, True])
+def test_what_was_assumed_about_a_stream_is_said_at_once(model, window):
+    with Player(counting_recording(20_000), wait_for_truth=False) as player:
+        live = Live(source_id=player.source_id, unit="mV")  # the stream says V
+        settings = Settings(model, "cpu", seconds=0.3)
+        noted = []
+        with Session(settings, live) as session:
+            if window:
+                link, deadline = session.link(), time.monotonic() + 30
+                while not noted and time.monotonic() < deadline:
+                    snapshot = link.poll()
+                    if snapshot is not None and snapshot.phase == "running":
+                        noted += [snapshot.notes, snapshot.device]
+                    time.sleep(0.01)
+                told = session.summary()
+            else:
+                told = session.run(on_connect=lambda: noted.extend((session.notes, session.device)))
+    note = f"the stream '{player.name}' states V; read as mV, as --unit says."
+    assert noted == [(note,), "torch cpu"]
+    assert told["notes"] == [note]
+    assert told["device"] == "torch cpu"
+
+
 def test_a_stream_that_is_not_there_or_does_not_fit(model):
     with (
         Session(Settings(model, "cpu"), Live(name="nobody", wait_s=0.3)) as session,
@@ -224,6 +251,14 @@ def test_what_cannot_be_is_refused_before_anything_starts(model):
     for seconds in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(OptionError, match="--seconds"):
             Session(Settings(model, seconds=seconds), Live(name="x"))
+    with pytest.raises(OptionError, match=r"--seconds 1e\+09 .* at most 10000000\."):
+        Settings(model, seconds=1e9).check()
+    with pytest.raises(OptionError, match="device 'tpu' is not known"):
+        Settings(model, "tpu").check()
+    with pytest.raises(OptionError, match="no rest gate"):
+        Settings(model, rest_gate=True).check()
+    with pytest.raises(OptionError, match="give --reject 0"):
+        Settings(model, reject=1.0).check()
     with pytest.raises(CheckpointError, match="no checkpoint at"):
         Session(Settings(Path("nowhere")), Replay(recording))
 
@@ -258,6 +293,37 @@ def test_what_was_trained_on_is_counted():
 
 
 def test_a_shortfall_is_one_sentence():
-    words = shortfall({"decisions": 90, "expected_decisions": 100, "lost_samples": 7})
-    assert words.startswith("90 decisions were made of 100 expected and 7 samples were lost:")
-    assert "\n" not in words
+    told = {"decisions": 90, "expected_decisions": 100, "lost_samples": 7, "seconds": 1.0}
+    for kind, fix in (("replay", "lower --speed."), ("live", "the stream keeps its rate.")):
+        words = shortfall(told | {"source": {"kind": kind}})
+        assert words.startswith("90 decisions were made of 100 expected and 7 samples were lost:")
+        assert words.endswith(fix)
+        assert "\n" not in words
+    nothing = shortfall(told | {"decisions": 0, "source": {"kind": "live"}})
+    assert nothing.startswith("nothing was decided in 1.00 s of signal")
+
+
+@pytest.mark.parametrize("pushed", [None, 1000])
+@pytest.mark.parametrize(
+    ("changes", "ok"),
+    [
+        ({}, True),
+        ({"decisions": 0, "expected": 0, "received": 100}, False),
+        ({"decisions": 40}, False),
+        ({"lost": 3, "received": 997}, False),
+    ],
+)
+def test_a_run_is_all_right_when_everything_was_decided(changes, ok, pushed):
+    health = replace(NO_HEALTH, **{"received": 1000, "decisions": 41, "expected": 41} | changes)
+    pushed = health.received + health.lost if pushed else None
+    assert figures(Outcome(health, None, pushed, True), tiny_contract())["ok"] == ok
+    assert not figures(Outcome(health, None, pushed, False), tiny_contract())["ok"]
+
+
+def test_nan_is_counted_and_noted(model):
+    recording = counting_recording(1000)
+    recording.samples[300:310] = float("nan")
+    with Session(Settings(model, "cpu"), Replay(recording)) as session:
+        told = session.run()
+    assert told["not_finite"] == 10
+    assert "10 samples held NaN or infinity" in summary_lines(told)[-1]

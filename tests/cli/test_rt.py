@@ -45,6 +45,8 @@ KEYS = {
     "device",
     "seconds",
     "seen_in_training",
+    "accuracy_horizon_ms",
+    "not_finite",
     "ok",
 }
 
@@ -97,6 +99,7 @@ def test_replay_without_a_window(place):
     told = json.loads((place / "r.json").read_text())
     assert told.keys() >= KEYS
     assert told["ok"]
+    assert (told["accuracy_horizon_ms"], told["not_finite"]) == (0, 0)
     assert told["decisions"] == told["expected_decisions"] == 1 + (6000 - 200) // 20
     assert (told["lost_samples"], told["seconds"]) == (0, 3.0)
     assert told["accuracy_by_horizon"].keys() == {"0", "50"}
@@ -222,7 +225,7 @@ def test_ctrl_c_prints_the_summary_and_exits_with_130(place):
         ("replay D --repetitions 9", "repetition 9 is not in"),
         ("replay D --repetitions x", "'x' is not a list of numbers"),
         ("replay D --speed 9", "speed = 9.0 cannot be used"),
-        ("replay D --speed fast", "Invalid value for '--speed'"),
+        ("replay D --speed fast", "unable to parse string as a number. See `semgfin-rt --help`."),
         ("replay D --seconds 0", "seconds = 0.0 cannot be used"),
         ("replay D --horizons 0,70", "horizon 70 ms is not in the checkpoint: choose among 0, 50"),
         ("replay D --device tpu", "device 'tpu' is not known"),
@@ -233,7 +236,13 @@ def test_ctrl_c_prints_the_summary_and_exits_with_130(place):
         ("replay D --model empty", "is not a checkpoint"),
         ("replay D --model weights.pt", "pickled files such as .pt and .pth are never loaded"),
         ("replay nowhere.toml", "no scenario 'nowhere.toml'"),
-        ("replay wrong.toml", "pace = 1 cannot be used"),
+        ("replay wrong.toml", "has the key 'pace', which no scenario has: correct or remove it."),
+        ("replay nowhere.mat --device tpu", "device 'tpu' is not known"),  # seen first
+        ("replay nowhere.mat --model empty", "is not a checkpoint"),
+        ("replay D --theme blue", "--theme 'blue' is not known: choose dark or light."),
+        ("replay D --model=", "--model= is empty: give it a value, or leave it out."),
+        ("replay D --seconds 1e9", "less than or equal to 10000000"),
+        ("replay D --reject 1", "give --reject 0 (off) to 0.99."),
         ("replay", "Missing argument"),
         ("live", "pass --name or --source-id"),
         ("live --name nobody --wait 0.2", "no LSL stream named 'nobody' was found"),
@@ -268,6 +277,21 @@ def test_wrong_input_of_the_real_command_is_one_line(place, line, words):
     done = run(place, *line.split())
     assert done.returncode == 2
     assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_empty_argument_is_one_line(place):
+    done = run(place, "live", "--name", "")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "semgfin-rt: the argument behind '--name' is empty: give it a value, or leave it out.\n"
+    )
+
+
+def test_a_run_that_decides_nothing_has_failed(place):
+    done = run(place, "replay", "D", "--model", "M", "--headless", "--seconds", "0.05")
+    assert done.returncode == 3
+    assert done.stderr.startswith("semgfin-rt: nothing was decided in 0.05 s of signal")
     assert done.stderr.count("\n") == 1
 
 

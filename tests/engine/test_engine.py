@@ -198,13 +198,34 @@ def test_silent_stream_is_an_error(model):
     del outlet
 
 
-def test_stops_from_another_thread(model):
-    with Player(counting_recording(40_000)) as player:
-        engine = through_lsl(model, player)
-        timer = threading.Timer(1.0, engine.stop)
-        timer.start()
-        begin = time.monotonic()
-        engine.run()
-        timer.join()
-    assert time.monotonic() - begin < 3
+def test_samples_that_are_not_finite_are_counted(model):
+    recording = counting_recording(600)
+    recording.samples[250:260, 1] = np.nan
+    recording.samples[255, 2] = np.inf
+    engine = engine_for(model, recording)
+    run(engine)
+    assert engine.health().not_finite == 10
     assert engine.health().decisions == engine.health().expected
+
+
+def test_a_sender_of_bursts_is_decided_whole(model):
+    source_id = f"bursts-{uuid.uuid4()}"
+    spec = counting_recording(1).spec
+    outlet = lsl.api().StreamOutlet(lsl.make_info("EMG", "EMG", source_id, spec))
+    built = build_pipeline(model, "cpu")
+    engine = build_engine(EngineSpec(model, source_id=source_id, seconds=1.0), built)
+    stop = threading.Event()
+
+    def send() -> None:
+        outlet.wait_for_consumers(5.0)
+        while not stop.wait(0.05):  # 100 samples at 2 kHz, stamped when they are pushed
+            for _ in range(100):
+                outlet.push_sample([1.0, 2.0, 3.0])
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    health = engine.run()
+    stop.set()
+    sender.join()
+    assert (health.received, health.lost) == (2000, 0)
+    assert health.decisions == health.expected == 91

@@ -57,11 +57,12 @@ def test_snapshots_join_up_although_the_window_freezes(model):
         engine = EngineProcess(spec)
         engine.start()
         seen = watch(engine, "ended", frozen_s=0.8)
-        engine.stop()
-        engine.stop()
+        engine.close()
+        engine.close()
         assert engine.poll() is None
         assert player.pushed == 4000
     assert seen[0].phase == "connecting"
+    assert {(s.device, s.notes) for s in seen if s.phase != "connecting"} == {("torch cpu", ())}
     assert seen[0].message.startswith(("Loading the checkpoint", "Looking for the stream"))
     signal_parts = [s.signal for s in seen if len(s.signal)]
     np.testing.assert_array_equal(np.concatenate(signal_parts), recording.samples)
@@ -95,8 +96,9 @@ def test_killed_engine_is_said(model):
     watch(engine, "connecting")
     os.kill(engine.pid, signal.SIGKILL)
     failed = watch(engine, "failed")[-1]
+    assert engine.poll() is None
     assert "ended unexpectedly (exit code -9)" in failed.message
-    engine.stop()
+    engine.close()
 
 
 def test_window_side_does_not_load_torch():

@@ -6,6 +6,7 @@ from collections import deque
 import numpy as np
 import pytest
 
+from semgfin_rt.app.watch import Watch
 from semgfin_rt.contracts import NO_LABEL, REST, Decision, Movement, State, TruthEvent
 from semgfin_rt.engine.snapshot import Health, Percentiles, Snapshot
 from semgfin_rt.model_contract import ClassLabel, ModelContract, NetworkSpec
@@ -72,6 +73,7 @@ class Feed:
     def __init__(self, contract, seed=3, order=(6, 14, 2, 7)):
         self.contract = contract
         self.snapshots = deque()
+        self.watch = Watch(contract, has_truth=True)
         self.closed = 0
         self.polls = 0
         self._rng = np.random.default_rng(seed)
@@ -81,7 +83,18 @@ class Feed:
 
     def poll(self):
         self.polls += 1
-        return self.snapshots.popleft() if self.snapshots else None
+        if not self.snapshots:
+            return None
+        snapshot = self.snapshots.popleft()
+        self.watch.take(snapshot.decisions, snapshot.truth)
+        return snapshot
+
+    @property
+    def accuracy(self):
+        return self.watch.accuracy
+
+    def truth_at(self, sample):
+        return self.watch.truth_at(sample)
 
     def close(self):
         self.closed += 1

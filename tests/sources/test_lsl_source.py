@@ -74,32 +74,44 @@ def test_empty_read_returns_in_time(outlet_and_source):
     assert 0.05 < time.monotonic() - begin < 0.5
 
 
-def test_gaps_split_chunks_and_are_counted(outlet_and_source):
+def test_a_gap_cuts_the_signal_once_it_is_known(outlet_and_source):
     outlet, source = outlet_and_source
-    times = 5.0 + np.r_[0:100, 150:200, 900:1000] / 1000  # 50 and 700 samples are missing
+    times = 5.0 + np.r_[0:100, 1100:2000] / 1000  # 1 s is missing
     push(outlet, times)
-    chunks = read_all(source, 250)
-    assert [(c.first, len(c.samples), c.lost) for c in chunks] == [
-        (0, 100, 0),
-        (150, 50, 50),
-        (900, 100, 700),
-    ]
-    push(outlet, 6.0 + np.arange(10) / 1000)  # follows on the last
+    chunks = read_all(source, 1000)
+    assert [c.lost for c in chunks[:2]] == [0, pytest.approx(1000, rel=0.01)]
+    before, after = chunks[:2]
+    assert (before.first, len(before.samples)) == (0, pytest.approx(400, abs=2))  # 0.3 s later
+    assert after.first == len(before.samples) + after.lost
+    assert after.times[0] == pytest.approx(5.0 + after.first / 1000, abs=0.01)
+    push(outlet, 7.0 + np.arange(10) / 1000)  # follows on the last
     (chunk,) = read_all(source, 10)
-    assert (chunk.first, chunk.lost) == (1000, 0)
-    push(outlet, [6.110])  # the gap lies between two reads
-    (chunk,) = read_all(source, 1)
-    assert (chunk.first, chunk.lost) == (1110, 100)
+    assert (chunk.first, chunk.lost) == (1000 + after.lost, 0)
 
 
-def test_jitter_is_no_loss(outlet_and_source):
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_a_gap_is_placed_alike_however_it_is_read(outlet_and_source, size):
     outlet, source = outlet_and_source
-    times = 5.0 + np.arange(100) / 1000
-    times[50:] += 0.019
-    times[70:] -= 0.030
-    push(outlet, times)
-    chunks = read_all(source, 100)
-    assert sum(c.lost for c in chunks) == 0
+    push(outlet, 5.0 + np.r_[0:100, 1100:2000] / 1000)
+    time.sleep(0.1)
+    chunks = []
+    while sum(len(c.samples) for c in chunks) < 1000:
+        chunks.append(source.read(0.5, size))
+    cuts = [(c.first, c.lost) for c in chunks if c.lost]
+    assert cuts == [(1400, 1000)]
+
+
+def test_bursts_are_no_loss(outlet_and_source):
+    outlet, source = outlet_and_source
+    came, begin = [], time.monotonic()
+    for burst in range(20):  # 50 samples every 50 ms, stamped when they are pushed
+        time.sleep(max(0.0, begin + 0.05 * burst - time.monotonic()))
+        for _ in range(50):
+            outlet.push_sample([0.0, 0.0])
+        came.append(source.read())
+    came += read_all(source, 1000 - sum(len(c.samples) for c in came))
+    assert sum(len(c.samples) for c in came) == 1000
+    assert sum(c.lost for c in came) == 0
 
 
 def test_units_are_converted_once():

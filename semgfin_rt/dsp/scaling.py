@@ -42,7 +42,7 @@ class Scaler:
                         origin = block[0].copy()
                     block -= origin
                     count += len(block)
-                    total += block.sum(axis=0)
+                    total += np.einsum("nc->c", block)
                     squares += np.einsum("nc,nc->c", block, block)
             shift = total / max(count, 1)
             std = np.sqrt(np.maximum(squares / max(count, 1) - shift**2, 0.0))
@@ -57,6 +57,11 @@ class Scaler:
 
     def __call__(self, samples: FloatArray) -> FloatArray:
         """Scale `samples`, (n_samples, n_channels) float32."""
-        scaled = samples - np.asarray(self.mean, dtype=np.float32)
-        scaled /= np.asarray(self.std, dtype=np.float32)
+        mean = np.asarray(self.mean, dtype=np.float32)
+        std = np.asarray(self.std, dtype=np.float32)
+        scaled = np.empty_like(samples)
+        for start in range(0, len(samples), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            np.subtract(samples[block], mean, out=scaled[block])
+            scaled[block] /= std
         return scaled

@@ -60,8 +60,8 @@ class Chunk:
     times : (n_samples,) float64
         LSL clock of each sample, in seconds.
     lost : int
-        Samples that are missing immediately before this chunk (also a new beginning of a
-        recording's next stretch: no window may reach across).
+        Samples found missing before this chunk: no window may reach across. A stream knows of a
+        loss up to 0.3 s after it happened; a recording marks the beginning of its next stretch.
     """
 
     samples: FloatArray

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from pathlib import Path
 
@@ -12,6 +13,10 @@ import pytest
 # keeps streams of this run apart from those of another run, or of a person, on the same machine.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ["SEMGFIN_LSL_SESSION"] = f"test{uuid.uuid4().hex}"
+
+# A shell starts background jobs with Ctrl-C ignored, and children inherit that: tests of Ctrl-C
+# need the ordinary way, whoever started this run.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CHECKOUT = Path(__file__).parents[1]
 

@@ -201,7 +201,10 @@ def test_ctrl_c_prints_the_summary_and_exits_with_130(place):
         if "[truth: " in line:
             break
     os.killpg(process.pid, signal.SIGINT)
-    rest, complaint = process.communicate(timeout=20)
+    try:
+        rest, complaint = process.communicate(timeout=20)
+    finally:
+        process.kill()
     assert (process.returncode, complaint) == (130, "")
     assert "(cut short)" in rest
     assert not json.loads((place / "c.json").read_text())["complete"]

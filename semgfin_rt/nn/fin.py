@@ -11,8 +11,12 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from semgfin_rt.model_contract import NetworkSpec
+
+_MOST_STEPS = 600_000
+"""LSTM steps, rows x steps, whose activations are kept for the gradient at a time (about 2 GB)."""
 
 
 class Fin(nn.Module):
@@ -43,7 +47,20 @@ class Fin(nn.Module):
         self.head = nn.Linear(spec.hidden, n_outputs)
 
     def forward(self, signal: Tensor) -> Tensor:
-        """(n, n_samples) -> (n, n_outputs)."""
+        """(n, n_samples) -> (n, n_outputs).
+
+        In training, more steps than fit the memory are run in parts, and each part once more for
+        the gradient: 4,000 windows of 600 steps would need 8 GB for every feature otherwise.
+        """
+        rows = max(1, _MOST_STEPS * self.patch // signal.shape[1])
+        if not torch.is_grad_enabled() or len(signal) <= rows:
+            return self._run(signal)
+        parts = [
+            checkpoint(self._run, part, use_reentrant=False) for part in torch.split(signal, rows)
+        ]
+        return torch.cat(parts)
+
+    def _run(self, signal: Tensor) -> Tensor:
         patches = signal.reshape(len(signal), -1, self.patch)  # (n, steps, patch)
         _, (state, _) = self.lstm(self.embed(patches))
         # the last layer's final state; where it is bidirectional, of the reverse direction only,

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from semgfin_rt.model_contract import NetworkSpec
+from semgfin_rt.nn import fin
 from semgfin_rt.nn.fin import FeatureImitator, Fin
 from semgfin_rt.nn.network import preset_features, preset_network
 
@@ -122,3 +123,19 @@ def test_presets():
     assert (realtime.patch, realtime.copies, realtime.trunks) == (10, 1, 1)
     assert not realtime.bidirectional
     assert preset_network("realtime", 10, 12, 11, per_channel=True).copies == 12
+
+
+def test_parts_that_save_memory_change_no_gradient(monkeypatch):
+    torch.manual_seed(0)
+    network = Fin(NetworkSpec(patch=1, layers=2, bidirectional=True, hidden=4), 3).double()
+    signal = torch.randn(7, 12, dtype=torch.float64)
+
+    def gradients():
+        network.zero_grad()
+        network(signal).square().sum().backward()
+        return [p.grad.clone() for p in network.parameters() if p.grad is not None]
+
+    whole = gradients()
+    monkeypatch.setattr(fin, "_MOST_STEPS", 24)  # two rows at a time
+    for one, other in zip(whole, gradients(), strict=True):
+        torch.testing.assert_close(one, other)

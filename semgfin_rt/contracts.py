@@ -97,6 +97,8 @@ class Recording:
         the sample before. Index 0 is implied and not listed.
     notes : tuple of str
         What the reader had to do to the file (truncation and the like), one sentence each.
+    ring : tuple of int
+        Indices of the channels that go once around the limb, equally spaced, in order.
     """
 
     samples: FloatArray
@@ -110,6 +112,7 @@ class Recording:
     test_repetitions: frozenset[int]
     breaks: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    ring: tuple[int, ...] = ()
 
     @property
     def stretches(self) -> tuple[tuple[int, int], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -21,11 +21,19 @@ class ClassLabel(_Frozen):
     name: str
 
 
+Derivation: TypeAlias = Literal["channel", "difference", "average"]
+
+
 class NetworkSpec(_Frozen):
     """Topology of FIN and classifier.
 
     Attributes
     ----------
+    imitator : {"fin", "closed_form"}
+        `closed_form` computes the features instead of imitating them: the control.
+    derivations : tuple of {"channel", "difference", "average"}
+        Signals whose features are imitated: the channels; the differences of neighbours in the
+        ring; the channels against their average. See `nn.montage`.
     patch : int
         Samples that one LSTM step reads (1 in `paper`, one hop in `realtime`).
     hidden, layers : int
@@ -42,6 +50,8 @@ class NetworkSpec(_Frozen):
     dropout : float
     """
 
+    imitator: Literal["fin", "closed_form"] = "fin"
+    derivations: tuple[Derivation, ...] = ("channel",)
     patch: int = Field(ge=1, le=10_000)
     hidden: int = Field(default=32, ge=1, le=1024)
     layers: int = Field(default=1, ge=1, le=8)
@@ -56,7 +66,7 @@ class NetworkSpec(_Frozen):
 class TrainingRecord(_Frozen):
     """Where the weights come from; grows by one for every `fit` and `finetune`."""
 
-    command: Literal["fit", "finetune"]
+    command: Literal["fit", "finetune", "adapt"]
     dataset: str
     subjects: tuple[int, ...]
     repetitions: tuple[int, ...]
@@ -88,6 +98,11 @@ class ModelContract(_Frozen):
     preset : {"paper", "realtime"}
     channels, rate, unit
         The signal the model takes; see `SignalSpec`.
+    ring : tuple of int
+        Indices of the channels that go once around the limb, in order; empty for none.
+    rotation, mirrored : int, bool
+        How this person wears the ring, against the people of the first training: after reversing
+        it where mirrored, its channel k stands where theirs had channel k + rotation.
     filter_sos : tuple of 6-tuples
         Second-order sections of the causal filter; empty for none.
     scale_mean, scale_std : tuple of float
@@ -115,11 +130,14 @@ class ModelContract(_Frozen):
         held-out repetition; never of test data.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     preset: Literal["paper", "realtime"]
     channels: tuple[str, ...]
     rate: float
     unit: Unit
+    ring: tuple[int, ...] = ()
+    rotation: int = 0
+    mirrored: bool = False
     filter_sos: tuple[tuple[float, float, float, float, float, float], ...]
     scale_mean: tuple[float, ...]
     scale_std: tuple[float, ...]
@@ -166,6 +184,20 @@ class ModelContract(_Frozen):
             raise ValueError(f"horizons_ms must be at least a hop apart, {hop_ms:g} ms")
         if len(set(self.features)) < n_features:
             raise ValueError("features must differ from each other")
+        return self
+
+    @model_validator(mode="after")
+    def _consistent_montage(self) -> ModelContract:
+        n_channels = len(self.channels)
+        if len(set(self.ring)) < len(self.ring) or not set(self.ring) <= set(range(n_channels)):
+            raise ValueError("ring must name channels by their index, each once")
+        derivations = self.network.derivations
+        if derivations[:1] != ("channel",) or len(set(derivations)) < len(derivations):
+            raise ValueError("derivations must begin with channel and differ from each other")
+        if "difference" in derivations and len(self.ring) < 3:
+            raise ValueError("differences of neighbours need a ring of 3 channels or more")
+        if self.network.copies > 1 and len(derivations) > 1:
+            raise ValueError("weights for each channel go with the derivation channel alone")
         return self
 
     @property

@@ -27,6 +27,26 @@ def test_json_round_trip():
     assert ModelContract.model_validate_json(contract.model_dump_json()) == contract
 
 
+def test_a_ring_goes_with_every_derivation():
+    derivations = ["channel", "difference", "average"]
+    data = changed(ring=[1, 0, 2], network__derivations=derivations, rotation=2, mirrored=True)
+    contract = ModelContract.model_validate(data)
+    assert ModelContract.model_validate_json(contract.model_dump_json()) == contract
+    assert (contract.ring, contract.rotation, contract.mirrored) == ((1, 0, 2), 2, True)
+    assert contract.network.derivations == ("channel", "difference", "average")
+
+
+def test_by_default_there_is_no_ring_and_the_features_are_imitated():
+    contract = tiny_contract()
+    assert (contract.format, contract.ring, contract.rotation, contract.mirrored) == (
+        2,
+        (),
+        0,
+        False,
+    )
+    assert (contract.network.imitator, contract.network.derivations) == ("fin", ("channel",))
+
+
 def test_what_follows_from_it():
     contract = tiny_contract((0, 50, 300))
     assert contract.spec == SignalSpec(CHANNELS, 2000.0, "V")
@@ -43,7 +63,8 @@ def test_what_follows_from_it():
     [
         ({"unknown": 1}, "Extra inputs"),
         ({"network__unknown": 1}, "Extra inputs"),
-        ({"format": 2}, "Input should be 1"),
+        ({"format": 1}, "Input should be 2"),
+        ({"format": 3}, "Input should be 2"),
         ({"preset": "fast"}, "'paper' or 'realtime'"),
         ({"unit": "mV"}, "'V' or 'count'"),
         ({"channels": []}, "must not be empty"),
@@ -64,6 +85,16 @@ def test_what_follows_from_it():
         ({"network__copies": 2}, "copies be 1 or one a channel"),
         ({"network__classifier": "svm"}, "'cnn' or 'mlp'"),
         ({"classifier_features": ["zc"]}, "must be among features"),
+        ({"ring": [0, 1, 1]}, "ring must name channels by their index, each once"),
+        ({"ring": [0, 1, 3]}, "ring must name channels by their index, each once"),
+        ({"ring": [-1, 0, 1]}, "ring must name channels by their index, each once"),
+        ({"network__derivations": []}, "must begin with channel"),
+        ({"network__derivations": ["average"]}, "must begin with channel"),
+        ({"network__derivations": ["channel", "channel"]}, "differ from each other"),
+        ({"network__derivations": ["channel", "sum"]}, "'channel', 'difference' or 'average'"),
+        ({"network__derivations": ["channel", "difference"]}, "need a ring of 3 channels"),
+        ({"network__derivations": ["channel", "average"], "network__copies": 3}, "channel alone"),
+        ({"network__imitator": "oracle"}, "'fin' or 'closed_form'"),
         ({"horizons_ms": [50, 0]}, "ascending"),
         ({"horizons_ms": [0, 0]}, "different"),
         ({"horizons_ms": [-10, 0]}, "not negative"),

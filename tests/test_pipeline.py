@@ -21,7 +21,7 @@ from semgfin_rt.nn.network import Network, preset_features, preset_network
 from semgfin_rt.pipeline import Pipeline
 from semgfin_rt.sources.recording import RecordingSource
 from semgfin_rt.train import dataset
-from semgfin_rt.train.evaluate import TestWindows
+from semgfin_rt.train.test_windows import TestWindows
 
 PRESETS = ("realtime", "paper")
 CPU = torch.device("cpu")
@@ -129,11 +129,8 @@ def test_offline_batches_agree(model):
     source.connect()
     while not source.ended:
         decisions += pipeline.push(source.read())
-    prepared = dataset.scaled(
-        dataset.filtered(recording, contract.filter_sos),
-        Scaler(contract.scale_mean, contract.scale_std),
-    )
-    windows = TestWindows.build(prepared, contract, (1, 2))
+    filtered = dataset.filtered(recording, contract.filter_sos)
+    windows = TestWindows.build(filtered, contract, (1, 2))
     assert [d.sample for d in decisions] == windows.newest.tolist()
     feature_map = backend.imitate(windows.windows(slice(None), contract.window))
     probabilities = np.exp(backend.classify(feature_map))

@@ -44,6 +44,7 @@ class TorchBackend:
         self._device = device
         self._network = network.eval().to(device)
         mean = torch.tensor(contract.feature_mean)[:, None]  # (n_features, 1)
+        self._n_channels = len(contract.channels)
         self._mean, self._std = mean, torch.tensor(contract.feature_std)[:, None]
 
     @torch.inference_mode()
@@ -55,8 +56,9 @@ class TorchBackend:
 
     @torch.inference_mode()
     def features(self, feature_map: Tensor) -> FloatArray:
-        """Give the first ("real") of the k outputs, in the features' own units."""
-        physical: FloatArray = (feature_map[..., 0].cpu() * self._std + self._mean).numpy()
+        """Give the first ("real") of the k outputs of the channels, in the features' units."""
+        channels = feature_map[..., : self._n_channels, 0].cpu()
+        physical: FloatArray = (channels * self._std + self._mean).numpy()
         return physical
 
     @torch.inference_mode()

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from semgfin_rt.model_contract import NetworkSpec
+from semgfin_rt.features import closed_form
+from semgfin_rt.model_contract import ModelContract, NetworkSpec
 
-_MOST_STEPS = 600_000
-"""LSTM steps, rows x steps, whose activations are kept for the gradient at a time (about 2 GB)."""
+MOST_STEPS = 600_000
+"""LSTM steps, rows x steps, whose activations are kept for the gradient at a time (4 GB)."""
 
 
 class Fin(nn.Module):
@@ -27,10 +28,13 @@ class Fin(nn.Module):
     spec : NetworkSpec
     n_outputs : int
         Values imitated for each window.
+    n_beside : int
+        FINs that run on as many windows at the same time, this one included.
     """
 
-    def __init__(self, spec: NetworkSpec, n_outputs: int) -> None:
+    def __init__(self, spec: NetworkSpec, n_outputs: int, n_beside: int = 1) -> None:
         super().__init__()
+        self.n_beside = n_beside
         self.patch = spec.patch
         self.embed: nn.Module = (
             nn.Identity()
@@ -52,8 +56,8 @@ class Fin(nn.Module):
         In training, more steps than fit the memory are run in parts, and each part once more for
         the gradient: 4,000 windows of 600 steps would need 8 GB for every feature otherwise.
         """
-        rows = max(1, _MOST_STEPS * self.patch // signal.shape[1])
-        if not torch.is_grad_enabled() or len(signal) <= rows:
+        rows = max(1, MOST_STEPS * self.patch // signal.shape[1])
+        if not torch.is_grad_enabled() or len(signal) * self.n_beside <= rows:
             return self._run(signal)
         parts = [
             checkpoint(self._run, part, use_reentrant=False) for part in torch.split(signal, rows)
@@ -83,7 +87,8 @@ class FeatureImitator(nn.Module):
         self.copies = spec.copies
         self.shape = (n_horizons, n_features // spec.trunks, spec.k_outputs)
         self.fins = nn.ModuleList(
-            Fin(spec, math.prod(self.shape)) for _ in range(spec.trunks * spec.copies)
+            Fin(spec, math.prod(self.shape), spec.trunks * spec.copies)
+            for _ in range(spec.trunks * spec.copies)
         )
 
     def forward(self, windows: Tensor) -> Tensor:
@@ -91,11 +96,11 @@ class FeatureImitator(nn.Module):
 
         Parameters
         ----------
-        windows : (n_windows, n_samples, n_channels)
+        windows : (n_windows, n_samples, n_signals)
 
         Returns
         -------
-        (n_windows, n_horizons, n_features, n_channels, k_outputs)
+        (n_windows, n_horizons, n_features, n_signals, k_outputs)
         """
         n_windows, n_samples, _ = windows.shape
         # rows that share weights: all channels together, or one channel each
@@ -108,5 +113,26 @@ class FeatureImitator(nn.Module):
                 )
                 for copy in range(self.copies)
             ]
-            trunks.append(torch.cat(outputs, dim=1))  # (n_windows, n_channels, *shape)
+            trunks.append(torch.cat(outputs, dim=1))  # (n_windows, n_signals, *shape)
         return torch.cat(trunks, dim=3).permute(0, 2, 3, 1, 4)
+
+
+class ClosedForm(nn.Module):
+    """The features themselves in the place of their imitation: the control of every FIN.
+
+    What a window's features will be later is not known: every horizon gets those of the present.
+    """
+
+    def __init__(self, contract: ModelContract) -> None:
+        super().__init__()
+        self.names = contract.features
+        self.n_horizons = len(contract.horizons_ms)
+        self.k_outputs = contract.network.k_outputs
+        mean, std = contract.feature_mean, contract.feature_std
+        self.mean = nn.Buffer(torch.tensor(mean)[:, None], persistent=False)
+        self.std = nn.Buffer(torch.tensor(std)[:, None], persistent=False)
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """As `FeatureImitator`."""
+        features: Tensor = (closed_form(windows, self.names) - self.mean) / self.std
+        return features[:, None, ..., None].expand(-1, self.n_horizons, -1, -1, self.k_outputs)

@@ -119,6 +119,7 @@ def recording_from(arrays: Arrays, where: str, name: str, path: str) -> Recordin
         path=path,
         test_repetitions=schema.TEST_REPETITIONS,
         notes=tuple(notes),
+        ring=schema.RING if emg.shape[1] >= len(schema.RING) else (),
     )
 
 

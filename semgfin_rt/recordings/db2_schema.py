@@ -10,6 +10,8 @@ import re
 
 RATE = 2000.0
 """Sampling rate in Hz."""
+RING = tuple(range(8))
+"""Channels equally spaced around the forearm, at the height of the radio-humeral joint."""
 TEST_REPETITIONS = frozenset({2, 5})
 
 CLASSES: dict[int, str] = {

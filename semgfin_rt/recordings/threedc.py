@@ -115,6 +115,7 @@ def read_3dc(path: Path) -> Recording:
         test_repetitions=TEST_REPETITIONS,
         breaks=tuple(int(start) for start in starts[fresh] if start > 0),
         notes=(f"Files missing: {', '.join(missing)}.",) if missing else (),
+        ring=tuple(range(len(SPEC.channels))),
     )
 
 

@@ -1,12 +1,13 @@
-"""Recordings -> filtered, z-scored signals and the training windows in them.
+"""Recordings -> filtered signals and the training windows in them.
 
-Windows are never copied ahead of time: a batch gathers its samples from the signals.
+Windows are never copied ahead of time: a batch gathers its samples from the signals, which may be
+mapped files, and z-scores what it has gathered.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,11 +40,6 @@ def filtered(recording: Recording, sos: Sos) -> Recording:
         samples[start:stop] = causal(recording.samples[start:stop])
     samples[~np.isfinite(recording.samples).all(axis=1)] = np.nan
     return replace(recording, samples=samples)
-
-
-def scaled(recording: Recording, scaler: Scaler) -> Recording:
-    """Z-score a filtered recording with training statistics."""
-    return replace(recording, samples=scaler(recording.samples))
 
 
 def fit_scaler(recordings: Sequence[Recording], repetitions: Collection[int]) -> Scaler:
@@ -84,13 +80,28 @@ def class_set(
     return tuple(ClassLabel(id=i, name=names.get(i, f"label {i}")) for i in sorted(labels))
 
 
-def data_sha256(recordings: Sequence[Recording]) -> str:
-    """SHA-256 over samples, labels, repetitions and breaks of the recordings, in order."""
-    digest = hashlib.sha256()
-    for recording in recordings:
+class DataDigest:
+    """SHA-256 over samples, labels, repetitions and breaks of recordings, one after the other."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, recording: Recording) -> None:
+        """Go on with the next recording."""
         for array in (recording.samples, recording.labels, recording.repetitions):
-            digest.update(np.ascontiguousarray(array).data)
-        digest.update(repr((recording.breaks, recording.spec)).encode())
+            self._digest.update(np.ascontiguousarray(array).data)
+        self._digest.update(repr((recording.breaks, recording.spec)).encode())
+
+    def hexdigest(self) -> str:
+        """Return the digest of all recordings so far, in hexadecimal."""
+        return self._digest.hexdigest()
+
+
+def data_sha256(recordings: Iterable[Recording]) -> str:
+    """SHA-256 of recordings, in order; see `DataDigest`."""
+    digest = DataDigest()
+    for recording in recordings:
+        digest.add(recording)
     return digest.hexdigest()
 
 
@@ -114,7 +125,7 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class TrainingWindows:
-    """The windows of several prepared recordings that a training stage may use.
+    """The windows of several filtered recordings that a training stage may use.
 
     A window lies wholly inside one label and one of the allowed repetitions. The target of a
     horizon may lie in another label, but never in a repetition that is not allowed.
@@ -122,7 +133,9 @@ class TrainingWindows:
     Attributes
     ----------
     signals : list of (n_samples, n_channels) float32
-        Filtered and z-scored.
+        Filtered; read where a batch needs them, never written.
+    scalers : list of Scaler
+        Of each signal. They z-score what is gathered: to the bit as if the whole signal were.
     record, newest : (n_windows,) int64
         Which signal, and the sample index of the newest sample in it.
     classes : (n_windows, n_horizons) int64
@@ -133,6 +146,7 @@ class TrainingWindows:
     """
 
     signals: list[FloatArray]
+    scalers: list[Scaler]
     record: IndexArray
     newest: IndexArray
     classes: IndexArray
@@ -148,8 +162,9 @@ class TrainingWindows:
         classes: Sequence[ClassLabel],
         windowing: Windowing,
         horizons: tuple[int, ...],
+        scalers: Sequence[Scaler],
     ) -> TrainingWindows:
-        """Collect the windows of filtered and z-scored recordings.
+        """Collect the windows of filtered recordings.
 
         Raises
         ------
@@ -171,6 +186,7 @@ class TrainingWindows:
             valid.append(allowed)
         windows = cls(
             [r.samples for r in recordings],
+            list(scalers),
             np.concatenate(record),
             np.concatenate(newest),
             np.concatenate(targets),
@@ -194,7 +210,7 @@ class TrainingWindows:
         return len(self.newest)
 
     def gather(self, rows: IndexArray) -> Batch:
-        """Copy out the windows `rows`, (n_windows,), with what follows up to the last horizon."""
+        """Copy out and z-score the windows `rows`, (n_windows,), up to the last horizon."""
         offsets = np.arange(1 - self.windowing.window, self.horizons[-1] + 1)
         record, newest = self.record[rows], self.newest[rows]
         samples = np.empty((len(rows), len(offsets), self.signals[0].shape[1]), dtype=np.float32)
@@ -202,7 +218,7 @@ class TrainingWindows:
             mine = record == number
             signal = self.signals[number]
             at = np.minimum(newest[mine][:, None] + offsets, len(signal) - 1)
-            samples[mine] = signal[at]
+            samples[mine] = self.scalers[number](signal[at])
         return Batch(
             torch.from_numpy(samples),
             torch.from_numpy(self.classes[rows]),
@@ -212,15 +228,6 @@ class TrainingWindows:
     def spread(self, most: int) -> IndexArray:
         """At most `most` rows, evenly spread over all windows."""
         return np.unique(np.linspace(0, len(self) - 1, min(most, len(self))).astype(np.int64))
-
-    def features(self, rows: IndexArray, names: Sequence[str]) -> FloatArray:
-        """Closed-form features of the windows `rows`, (n_windows, n_features, n_channels)."""
-        window = self.windowing.window
-        parts = [
-            closed_form(self.gather(part).samples[:, :window], names).numpy()
-            for part in np.array_split(rows, max(1, len(rows) // 512))
-        ]
-        return np.concatenate(parts)
 
 
 def training_table(
@@ -256,18 +263,24 @@ def holds_damage(recording: Recording, newest: IndexArray, window: int) -> npt.N
 
 
 def rest_threshold(
-    recordings: Sequence[Recording], repetitions: Collection[int], windowing: Windowing
+    recordings: Sequence[Recording],
+    repetitions: Collection[int],
+    windowing: Windowing,
+    scalers: Sequence[Scaler],
 ) -> float | None:
-    """Mean log-RMS that best tells rest from movement (balanced accuracy); None without rest."""
+    """Mean log-RMS that best tells rest from movement (balanced accuracy); None without rest.
+
+    Of filtered recordings, their windows z-scored.
+    """
     energies: dict[bool, list[FloatArray]] = {True: [], False: []}
-    for recording in recordings:
+    for recording, scaler in zip(recordings, scalers, strict=True):
         table = window_table(recording, windowing, (0,))
         wanted = table.steady[:, 0] & np.isin(table.repetitions[:, 0], list(repetitions))
         wanted &= ~holds_damage(recording, table.newest, windowing.window)
         for newest, label in zip(
             table.newest[wanted][::10], table.labels[wanted, 0][::10], strict=True
         ):
-            window = recording.samples[newest - windowing.window + 1 : newest + 1]
+            window = scaler(recording.samples[newest - windowing.window + 1 : newest + 1])
             energies[label == REST].append(closed_form(window, ("log_rms",)).mean())
     if not energies[True] or not energies[False]:
         return None

@@ -4,6 +4,9 @@ Every random number of a step follows from (seed, stage, step), so that a run wh
 started again ends with the very same weights as one that was not (on a CPU, with as many threads;
 CUDA's kernels may round differently from run to run). The state is a safetensors file
 beside the result, written whole or not at all; no pickle.
+
+Backward pass, clipping and step go through Fabric. Of several processes (see `processes`), each
+runs this loop and reads the state; the first alone writes it and tells of progress.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -23,6 +26,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from semgfin_rt.errors import TrainingError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+    from lightning_fabric.wrappers import _FabricOptimizer
 
 Progress = Callable[[str, int, int, float], None]
 """Called with stage name, step, steps and loss."""
@@ -102,11 +109,24 @@ class Run:
     fingerprint : str
         Of configuration and data; a state of another fingerprint is refused.
     progress : callable
+    fabric : Fabric, optional
+        Started; by default one process, on the device of the network.
+
+    Attributes
+    ----------
+    module : nn.Module
+        The network as Fabric has set it up; the same where there is one process.
     """
 
     def __init__(
-        self, network: nn.Module, file: Path, fingerprint: str, progress: Progress
+        self,
+        network: nn.Module,
+        file: Path,
+        fingerprint: str,
+        progress: Progress,
+        fabric: Fabric | None = None,
     ) -> None:
+        self.fabric = fabric or one_process(next(network.parameters()).device)
         self.network = network
         self.fingerprint = fingerprint
         self.progress = progress
@@ -116,6 +136,7 @@ class Run:
         self._file = file
         if self._file.exists():
             self._load()
+        self.module: nn.Module = self.fabric.setup_module(network)
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -141,6 +162,7 @@ class Run:
         if state.stage > number:
             return
         optimizer = _optimizer(stage)
+        steps = cast("_FabricOptimizer", self.fabric.setup_optimizers(optimizer))
         average = {n: t.clone() for n, t in self._floating()} if stage.average else {}
         best: dict[str, Tensor] = {}
         if state.step:
@@ -150,7 +172,7 @@ class Run:
         saved = began = time.monotonic()
         before = state.seconds
         while state.step < stage.steps and state.waited < stage.patience:
-            loss = _step(stage, optimizer, state.step)
+            loss = self._step(stage, steps)
             state.step += 1
             if stage.average and state.step > stage.steps // 2:
                 state.averaged += 1
@@ -158,7 +180,8 @@ class Run:
                     average[name].lerp_(tensor, 1 / state.averaged)
             if stage.validate and state.step % stage.every == 0:
                 self._validate(stage, best)
-            self.progress(stage.name, state.step, stage.steps, loss)
+            if self.fabric.is_global_zero:
+                self.progress(stage.name, state.step, stage.steps, loss)
             if time.monotonic() - saved > _SAVE_EVERY_S:
                 state.seconds = before + time.monotonic() - began
                 self._save(optimizer, average, best)
@@ -180,8 +203,29 @@ class Run:
             if tensor.is_floating_point()
         )
 
+    def _step(self, stage: Stage, optimizer: _FabricOptimizer) -> float:
+        step = self._state.step
+        factor = one_cycle(step / stage.steps) if stage.one_cycle else 1.0
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        optimizer.zero_grad()
+        loss = stage.loss(step)
+        self.fabric.backward(loss)
+        if not math.isfinite(loss.item()):
+            raise TrainingError(
+                f"the loss of stage '{stage.name}' became {loss.item()} at step {step}: check the "
+                "recordings for NaN or extreme values, or lower the learning rate."
+            )
+        if math.isfinite(stage.clip):
+            self.fabric.clip_gradients(
+                self.module, optimizer, max_norm=stage.clip, error_if_nonfinite=False
+            )
+        optimizer.step()
+        return loss.item()
+
     def _validate(self, stage: Stage, best: dict[str, Tensor]) -> None:
         loss = stage.validate() if stage.validate else math.inf
+        loss = self.fabric.broadcast(loss)  # rounding must not let processes stop apart
         if loss < self._state.best - stage.min_delta or not best:
             self._state.best, self._state.waited = loss, 0
             best.update({n: t.clone() for n, t in self.network.state_dict().items()})
@@ -194,6 +238,8 @@ class Run:
         average: dict[str, Tensor],
         best: dict[str, Tensor],
     ) -> None:
+        if not self.fabric.is_global_zero:
+            return
         tensors = {f"network.{n}": t for n, t in self.network.state_dict().items()}
         tensors |= {f"average.{n}": t for n, t in average.items()}
         tensors |= {f"best.{n}": t for n, t in best.items()}
@@ -230,6 +276,18 @@ class Run:
         self.network.load_state_dict(_with_prefix(tensors, "network."))
 
 
+def one_process(
+    device: torch.device, precision: Literal["32-true", "bf16-mixed"] = "32-true"
+) -> Fabric:
+    """Let a training run in this process alone, whatever job of a cluster it may be part of."""
+    from lightning_fabric import Fabric  # what only evaluates need not load it
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+
+    # without an environment of its own, Fabric would look for SLURM and refuse jobs of many tasks
+    alone = LightningEnvironment()
+    return Fabric(accelerator=device.type, devices=1, precision=precision, plugins=alone)
+
+
 def _optimizer(stage: Stage) -> torch.optim.Optimizer:
     groups = [{"params": g.parameters, "lr": g.rate, "initial_lr": g.rate} for g in stage.groups]
     if stage.optimizer == "adam":
@@ -248,25 +306,6 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tens
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {n.removeprefix(prefix): t.clone() for n, t in tensors.items() if n.startswith(prefix)}
-
-
-def _step(stage: Stage, optimizer: torch.optim.Optimizer, step: int) -> float:
-    factor = one_cycle(step / stage.steps) if stage.one_cycle else 1.0
-    for group in optimizer.param_groups:
-        group["lr"] = group["initial_lr"] * factor
-    optimizer.zero_grad()
-    loss = stage.loss(step)
-    loss.backward()  # type: ignore[no-untyped-call]
-    if not math.isfinite(loss.item()):
-        raise TrainingError(
-            f"the loss of stage '{stage.name}' became {loss.item()} at step {step}: check the "
-            "recordings for NaN or extreme values, or lower the learning rate."
-        )
-    if math.isfinite(stage.clip):
-        parameters = [p for g in stage.groups for p in g.parameters]
-        nn.utils.clip_grad_norm_(parameters, stage.clip)
-    optimizer.step()
-    return loss.item()
 
 
 def one_cycle(fraction: float, warm_up: float = 0.3) -> float:

@@ -13,7 +13,8 @@ from torch.nn import functional
 from semgfin_rt.features import closed_form
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.network import Network
-from semgfin_rt.train.dataset import Batch, TrainingWindows
+from semgfin_rt.train import heads
+from semgfin_rt.train.dataset import Batch, IndexArray, TrainingWindows
 from semgfin_rt.train.loop import Group, Stage
 from semgfin_rt.train.recipes import Recipe, StageRecipe
 
@@ -76,6 +77,33 @@ class Objective:
             every=an_epoch,
         )
 
+    def classifier_stage(self, name: str, inputs: Tensor, classes: IndexArray) -> Stage:
+        """Train the MLPs on normalised inputs (n_windows, n_horizons, n_inputs)."""
+        recipe = self.recipe.classify
+        mlps = heads.linear_heads(self.network)
+        targets = torch.from_numpy(classes)
+
+        def loss(step: int) -> Tensor:
+            rng = np.random.default_rng([self.seed, _number(name), step])
+            torch.manual_seed(int(rng.integers(2**62)))
+            rows = torch.from_numpy(rng.integers(len(inputs), size=min(recipe.batch, len(inputs))))
+            batch = inputs[rows].to(self.device)
+            self.network.train()
+            logits = torch.stack([mlp.layers(batch[:, h]) for h, mlp in enumerate(mlps)], dim=1)
+            return self._cross_entropy(logits, targets[rows].to(self.device))
+
+        return Stage(
+            name=name,
+            steps=recipe.n_steps(len(inputs)),
+            groups=[Group([w for mlp in mlps for w in mlp.parameters()], recipe.classifier_rate)],
+            loss=loss,
+            optimizer=recipe.optimizer,
+            weight_decay=recipe.weight_decay,
+            one_cycle=recipe.one_cycle,
+            clip=recipe.clip,
+            average=recipe.average,
+        )
+
     def _loss(
         self, kind: str, name: str, recipe: StageRecipe, windows: TrainingWindows, step: int
     ) -> Tensor:
@@ -109,10 +137,13 @@ class Objective:
 
     def recognition(self, features: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy over windows and horizons that have a class."""
-        logits = self.network.classify(features)
+        return self._cross_entropy(self.network.classify(features), batch.classes)
+
+    def _cross_entropy(self, logits: Tensor, classes: Tensor) -> Tensor:
+        """Over windows and horizons, (n_windows, n_horizons, ...), that have a class."""
         return functional.cross_entropy(
             logits.flatten(0, 1),
-            batch.classes.flatten(),
+            classes.flatten(),
             ignore_index=-1,
             label_smoothing=self.recipe.label_smoothing,
         )
@@ -121,12 +152,13 @@ class Objective:
         """Standardised closed-form features of the window at each horizon.
 
         (n_windows, window + longest horizon, n_channels) ->
-        (n_windows, n_horizons, n_features, n_channels)
+        (n_windows, n_horizons, n_features, n_signals)
         """
         contract = self.contract
+        derived = samples @ self.network.derive.T
         values = torch.stack(
             [
-                closed_form(samples[:, ahead : ahead + contract.window], contract.features)
+                closed_form(derived[:, ahead : ahead + contract.window], contract.features)
                 for ahead in contract.horizons
             ],
             dim=1,

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from semgfin_rt.model_contract import Derivation
+
 DEFAULT_HORIZONS_MS = (0, 50, 100, 200, 300)
 
 
@@ -25,6 +27,13 @@ class FitOptions(_Options):
 
     Attributes
     ----------
+    imitator : {"fin", "closed_form"}
+        `closed_form` computes the features instead of imitating them: the control.
+    pretrain : bool
+        Whether the FIN learns to imitate; without, it keeps its random weights: a control.
+    derivations : tuple or None
+        Signals whose features are imitated, see `nn.montage`; None: as the preset and the ring
+        have it.
     window_ms, hop_ms : float
     horizons_ms : tuple of int
         Multiples of the hop.
@@ -39,9 +48,18 @@ class FitOptions(_Options):
         Edges of the causal band-pass in Hz; None: as the preset has it (`paper` has none).
     notch : float or None
         Mains frequency in Hz.
+    devices, nodes : int
+        FIN pre-training runs on so many GPUs, or processes on a CPU, of each of so many nodes;
+        what follows it runs on one. Several nodes need SLURM.
+    precision : {"32-true", "bf16-mixed"}
+        Of the FIN in its pre-training, on CUDA alone; the features it imitates and the loss stay
+        in full precision. It helps where the FIN is large (`paper`).
     """
 
     preset: Literal["paper", "realtime"] = "realtime"
+    imitator: Literal["fin", "closed_form"] = "fin"
+    pretrain: bool = True
+    derivations: tuple[Derivation, ...] | None = None
     window_ms: float = Field(default=300.0, gt=0)
     hop_ms: float = Field(default=10.0, gt=0)
     horizons_ms: tuple[int, ...] = DEFAULT_HORIZONS_MS
@@ -51,7 +69,37 @@ class FitOptions(_Options):
     per_channel: bool | None = None
     band: tuple[float, float] | Literal["none"] | None = None
     notch: float | None = None
+    devices: int = Field(default=1, ge=1)
+    nodes: int = Field(default=1, ge=1)
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
 
 
 class FinetuneOptions(_Options):
-    """Options of `finetune`."""
+    """Options of `finetune`.
+
+    Attributes
+    ----------
+    replay : bool
+        Whether the linear head also goes by what the checkpoint knows of other people.
+    keep_worse : bool
+        Whether a result is kept that is worse than the checkpoint on the held-out repetition.
+    """
+
+    replay: bool = True
+    keep_worse: bool = False
+
+
+class AdaptOptions(BaseModel):
+    """Options of `adapt`.
+
+    Attributes
+    ----------
+    seconds : float
+        At most so much of the signal is used.
+    device : {"auto", "cpu", "cuda"}
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seconds: float = Field(default=10.0, gt=0)
+    device: str = "cpu"

@@ -1,23 +1,43 @@
-"""Which repetitions are trained on, which one is held out, and the windows of each."""
+"""Recordings -> filtered signals on the disk -> the windows that are trained on and held out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from semgfin_rt.contracts import Recording
-from semgfin_rt.dsp.scaling import Scaler
+from semgfin_rt.dsp.filters import Sos
 from semgfin_rt.dsp.windows import Windowing
 from semgfin_rt.errors import ContractMismatchError, OptionError, TrainingError
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.train import dataset
+from semgfin_rt.train.signals import SignalCache
+
+
+@dataclass(frozen=True, eq=False)
+class Filtered:
+    """What one pass over the recordings leaves.
+
+    Attributes
+    ----------
+    recordings : list of Recording
+        Filtered, their samples on the disk; only labels and repetitions are in memory.
+    sos : tuple of 6-tuples
+        The filter.
+    sha256 : str
+        Of the data as it was before the filter.
+    """
+
+    recordings: list[Recording]
+    sos: Sos
+    sha256: str
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Recordings, filtered and z-scored, and the windows of the training repetitions."""
+    """Filtered recordings, and the windows of the training repetitions."""
 
     recordings: list[Recording]
     all: dataset.TrainingWindows
@@ -27,22 +47,62 @@ class TrainingData:
     held_out: tuple[int, ...]
 
 
-def prepare(
-    filtered: list[Recording], contract: ModelContract, repetitions: tuple[int, ...]
-) -> TrainingData:
-    """Z-score filtered recordings and collect the windows of their training repetitions.
+def filter_each(
+    recordings: Iterable[Recording], design: Callable[[Recording], Sos], cache: SignalCache
+) -> Filtered:
+    """Filter recordings as they come: no more than one or two are in memory at a time.
 
-    The last repetition is held out where there are two or more.
+    Parameters
+    ----------
+    recordings : iterable of Recording
+    design : callable
+        The first recording -> the filter of all.
+    cache : SignalCache
+
+    Raises
+    ------
+    ContractMismatchError
+        When one differs from the first in channels, rate or unit.
+    TrainingError
+        When there is none, or the disk fails.
     """
-    scaler = Scaler(contract.scale_mean, contract.scale_std)
-    recordings = [dataset.scaled(r, scaler) for r in filtered]
+    done: list[Recording] = []
+    digest = dataset.DataDigest()
+    sos: Sos = ()
+    for recording in recordings:
+        if done:
+            dataset.require_same_signal([done[0], recording])
+        else:
+            sos = design(recording)
+        digest.add(recording)
+        done.append(cache.filtered(recording, sos))
+    if not done:
+        raise TrainingError("there is no recording to train on: give one or more.")
+    return Filtered(done, sos, digest.hexdigest())
+
+
+def prepare(
+    recordings: list[Recording], contract: ModelContract, repetitions: tuple[int, ...]
+) -> TrainingData:
+    """Collect the windows of the training repetitions of filtered recordings.
+
+    Every person's signal is z-scored with its own statistics. The last repetition is held out
+    where there are two or more.
+    """
+    for recording in recordings:
+        if not np.isin(recording.repetitions, repetitions).any():
+            raise TrainingError(
+                f"{recording.path} has none of the repetitions {', '.join(map(str, repetitions))}: "
+                "leave it out, or choose --repetitions that everybody has."
+            )
+    scalers = [dataset.fit_scaler([r], repetitions) for r in recordings]
     held_out = repetitions[-1:] if len(repetitions) > 1 else ()
     kept = tuple(r for r in repetitions if r not in held_out)
 
     def windows(wanted: tuple[int, ...]) -> dataset.TrainingWindows:
         windowing = Windowing(contract.window, contract.hop)
         return dataset.TrainingWindows.build(
-            recordings, wanted, contract.classes, windowing, contract.horizons
+            recordings, wanted, contract.classes, windowing, contract.horizons, scalers
         )
 
     return TrainingData(

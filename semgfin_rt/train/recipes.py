@@ -90,8 +90,8 @@ class Recipe:
 
 
 REALTIME = Recipe(
-    imitate=StageRecipe(batch=96, steps=1000, fin_rate=8e-3, weight_decay=1e-4, clip=1.0),
-    classify=StageRecipe(batch=256, steps=800, classifier_rate=3e-3, weight_decay=1e-2),
+    imitate=StageRecipe(batch=16, steps=1000, fin_rate=8e-3, weight_decay=1e-4, clip=1.0),
+    classify=StageRecipe(batch=256, steps=400, classifier_rate=3e-3, weight_decay=1e-2),
     joint=StageRecipe(
         batch=256,
         steps=150,
@@ -140,6 +140,6 @@ PAPER = Recipe(
 
 RECIPES = {"realtime": REALTIME, "paper": PAPER}
 FINETUNE_RECIPES = {
-    "realtime": replace(REALTIME, classify=replace(REALTIME.classify, steps=400)),
+    "realtime": replace(REALTIME, classify=replace(REALTIME.classify, steps=200)),
     "paper": replace(PAPER, classify=replace(PAPER.classify, steps=0)),
 }

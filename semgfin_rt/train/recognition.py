@@ -1,80 +1,203 @@
-"""The classifier, then FIN and classifier together, and the choice on the held-out repetition."""
+"""From imitated features to movements: classifiers, and the choices on the held-out repetition.
+
+The FIN stays as it is, so its features are computed once. A published CNN is trained together with
+the FIN instead (`_train_cnn`): it has no linear head, and nothing to choose.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.network import Network
-from semgfin_rt.train import dataset, heads
+import torch
+from torch import Tensor
+
+from semgfin_rt.errors import TrainingError
+from semgfin_rt.nn.montage import Alignment, Montage
+from semgfin_rt.train import heads, people
 from semgfin_rt.train.loop import Run
 from semgfin_rt.train.objectives import Objective
+from semgfin_rt.train.people import FeatureTable, Person
 from semgfin_rt.train.preparation import TrainingData
+
+MOST_WINDOWS = 40_000  # beyond that an LDA of some hundred inputs does not change
+_MOST_HELD = 10_000
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """Steps of each stage, what was chosen, and held-out figures."""
+    """Steps of each stage, what was chosen, held-out figures, and how the person wears the ring."""
 
     steps: dict[str, int]
-    chosen: dict[str, float]
-    metrics: dict[str, float]
+    chosen: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    alignment: Alignment = field(default_factory=Alignment)
 
 
-def recognise(run: Run, objective: Objective, data: TrainingData) -> Recognised:
-    """Train the classifier, then both; choose the mix on the held-out repetition between.
+def recognise(
+    run: Run, objective: Objective, data: TrainingData, prior: heads.PriorWeight | None = None
+) -> Recognised:
+    """Train the classifiers on the FIN's features; choose their mixes on the held-out repetition.
 
-    A classifier without a linear head (the published CNN) leaves nothing to choose: it is trained
-    on all training repetitions at once.
+    Parameters
+    ----------
+    prior : PriorWeight or None
+        Weight of what the checkpoint knows of other people, where one is adapted.
     """
+    if not heads.linear_heads(objective.network):
+        return _train_cnn(run, objective, data)
     network, contract = objective.network, objective.contract
-    chooses = data.held is not None and heads.has_linear_heads(network)
-    if heads.has_linear_heads(network):  # a base's own head and mix would stand in the gradient
-        heads.set_mixes(network, [0.0] * len(contract.horizons_ms))
-    windows = data.kept if chooses else data.all
-    stages = [
-        objective.stage("classify", "classifier", windows, None),
-        objective.stage("joint", "joint", windows, None),
-    ]
-    if chooses:
-        stages.append(objective.stage("joint", "joint, all repetitions", data.all, None))
-    stages = [stage for stage in stages if stage.steps]
-    chosen: dict[str, float] = {}
+    kept = FeatureTable.read(network, data.kept, MOST_WINDOWS)
+    held = FeatureTable.read(network, data.held, _MOST_HELD) if data.held is not None else None
+    alignments = _align(objective, kept, data)
     metrics: dict[str, float] = {}
-    for stage in stages:
-        if chooses and data.held is not None and stage is stages[-1]:
-            chosen, metrics = _choose_mixes(run, network, contract, data.kept, data.held)
-        run.run(stage)
-    if heads.has_linear_heads(network):
-        heads.fit_linear_heads(network, data.all)
-    return Recognised({stage.name: stage.steps for stage in stages}, chosen, metrics)
+    chosen: dict[str, float] = {}
+    stages = []
+    if held is not None:
+        persons = _describe(objective, kept, alignments)
+        inputs = normalised(kept, persons)
+        stages.append(objective.classifier_stage("classifier", inputs, kept.classes))
+        run.run(stages[-1])
+        fit_heads(objective, inputs, kept, len(data.repetitions) - 1, prior)
+        chosen, metrics = _choose_mixes(run, objective, held, persons)
+        everything = kept + held
+    else:
+        everything = kept
+        set_mixes(objective, [1.0] * len(contract.horizons_ms))
+    persons = _describe(objective, everything, alignments)
+    inputs = normalised(everything, persons)
+    if held is not None:
+        stages.append(objective.classifier_stage("all repetitions", inputs, everything.classes))
+        run.run(stages[-1])
+    fit_heads(objective, inputs, everything, len(data.repetitions), prior)
+    if prior is None:
+        for h, classifier in enumerate(heads.linear_heads(network)):
+            known = everything.classes[:, h] >= 0
+            heads.set_prior(
+                classifier,
+                inputs[torch.from_numpy(known), h].numpy(),
+                everything.classes[known, h],
+                everything.person[known],
+            )
+    set_person(objective, persons)
+    return Recognised({stage.name: stage.steps for stage in stages}, chosen, metrics, alignments[0])
+
+
+def normalised(table: FeatureTable, persons: list[Person]) -> Tensor:
+    """Turn and normalise everybody's features: (n_windows, n_horizons, n_inputs)."""
+    inputs = torch.empty(*table.features.shape[:2], table.features[0, 0].numel())
+    for p, person in enumerate(persons):
+        mine = torch.from_numpy(table.person == p)
+        inputs[mine] = person(table.features[mine])
+    return inputs
+
+
+def fit_heads(
+    objective: Objective,
+    inputs: Tensor,
+    table: FeatureTable,
+    n_repetitions: int,
+    prior: heads.PriorWeight | None,
+) -> None:
+    """Fit the linear head of every horizon."""
+    for h, classifier in enumerate(heads.linear_heads(objective.network)):
+        known = table.classes[:, h] >= 0
+        heads.fit_linear_head(
+            classifier,
+            inputs[torch.from_numpy(known), h].numpy(),
+            table.classes[known, h],
+            n_repetitions,
+            prior,
+        )
+
+
+def set_mixes(objective: Objective, mixes: list[float]) -> None:
+    """Set how much of the linear head each horizon's classifier takes."""
+    for classifier, mix in zip(heads.linear_heads(objective.network), mixes, strict=True):
+        classifier.mix.fill_(mix)
+
+
+def set_person(objective: Objective, persons: list[Person]) -> None:
+    """Put a person's statistics into the network; of several people, the mean of theirs."""
+    shift = torch.stack([p.shift for p in persons]).mean(0)
+    scale = torch.stack([p.scale for p in persons]).mean(0)
+    for h, classifier in enumerate(heads.linear_heads(objective.network)):
+        classifier.shift.copy_(shift[h])
+        classifier.scale.copy_(scale[h])
+
+
+def _align(objective: Objective, table: FeatureTable, data: TrainingData) -> list[Alignment]:
+    """How everybody wears the ring, against the checkpoint's people or each other."""
+    montage = Montage.of(objective.contract)
+    n_classes = len(objective.contract.classes)
+    means = []
+    for p, recording in enumerate(data.recordings):
+        mine = (table.person == p) & (table.classes[:, 0] >= 0)
+        if not mine.any():
+            kept = ", ".join(str(r) for r in data.repetitions if r not in data.held_out)
+            raise TrainingError(
+                f"{recording.path} shows no movement in repetitions {kept}: leave it out, or "
+                "choose --repetitions that everybody has."
+            )
+        features = table.features[torch.from_numpy(mine)]
+        means.append(people.class_means(features, table.classes[mine, 0], n_classes))
+    first = heads.linear_heads(objective.network)[0]
+    if first.prior_people.any():
+        reference = first.prior_means.cpu().reshape(means[0].shape)
+        return [people.most_alike(mean, reference, montage) for mean in means]
+    return people.align_people(means, montage)
+
+
+def _describe(
+    objective: Objective, table: FeatureTable, alignments: list[Alignment]
+) -> list[Person]:
+    montage = Montage.of(objective.contract)
+    return [
+        people.describe_person(
+            table.features[torch.from_numpy(table.person == p)],
+            table.classes[table.person == p, 0],
+            montage,
+            alignment,
+        )
+        for p, alignment in enumerate(alignments)
+    ]
 
 
 def _choose_mixes(
-    run: Run,
-    network: Network,
-    contract: ModelContract,
-    kept: dataset.TrainingWindows,
-    held: dataset.TrainingWindows,
+    run: Run, objective: Objective, held: FeatureTable, persons: list[Person]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Compare the mixes on the held-out repetition and set the best of every horizon."""
+    horizons = objective.contract.horizons_ms
     if "mixes" not in run.notes:
-        heads.fit_linear_heads(network, kept)
-        run.notes["mixes"] = [
-            {str(mix): value for mix, value in accuracies.items()}
-            for accuracies in heads.compare_mixes(network, held)
-        ]
-    compared = [{float(m): a for m, a in row.items()} for row in run.notes["mixes"]]
-    mixes = [heads.best_mix(accuracies) for accuracies in compared]
-    heads.set_mixes(network, mixes)
-    horizons = contract.horizons_ms
+        inputs = normalised(held, persons)
+        run.notes["mixes"] = []
+        for h, classifier in enumerate(heads.linear_heads(objective.network)):
+            known = held.classes[:, h] >= 0
+            compared = heads.compare_mixes(
+                classifier, inputs[torch.from_numpy(known), h], held.classes[known, h]
+            )
+            run.notes["mixes"].append({str(mix): value for mix, value in compared.items()})
+    rows = [{float(m): a for m, a in row.items()} for row in run.notes["mixes"]]
+    mixes = [heads.best_mix(row) for row in rows]
+    set_mixes(objective, mixes)
     chosen = {
         f"held-out accuracy, {horizons[0]} ms, mix {mix:g}": round(accuracy, 4)
-        for mix, accuracy in compared[0].items()
+        for mix, accuracy in rows[0].items()
     }
     chosen |= {f"mix at {ms} ms": mix for ms, mix in zip(horizons, mixes, strict=True)}
     metrics = {
         f"held_out_accuracy_{ms}ms": row[mix]
-        for ms, row, mix in zip(horizons, compared, mixes, strict=True)
+        for ms, row, mix in zip(horizons, rows, mixes, strict=True)
     }
     return chosen, metrics
+
+
+def _train_cnn(run: Run, objective: Objective, data: TrainingData) -> Recognised:
+    """Train the classifier on the frozen FIN, then both together, on all training repetitions."""
+    stages = [
+        objective.stage("classify", "classifier", data.all, None),
+        objective.stage("joint", "joint", data.all, None),
+    ]
+    stages = [stage for stage in stages if stage.steps]
+    for stage in stages:
+        run.run(stage)
+    return Recognised({stage.name: stage.steps for stage in stages})

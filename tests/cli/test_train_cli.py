@@ -1,68 +1,36 @@
 """`semgfin-train` as a user types it: each command once, and every wrong input."""
 
-import contextlib
-import io
+from __future__ import annotations
+
 import json
+import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from scipy.io import loadmat, savemat
+from trainer import refused, train
 
-from semgfin_rt.cli.train import main
 from semgfin_rt.recordings.synthetic import write_subject
 
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    code: object
-    out: str
-    err: str
-
-
-def train(*arguments: object) -> Done:
-    """Run the command's entry point with these arguments, in this process: torch loads once."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["semgfin-train", *map(str, arguments)])
-        with (
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-            pytest.raises(SystemExit) as exit_,
-        ):
-            main()
-    return Done(exit_.value.code, out.getvalue(), err.getvalue())
+HELP = """
+import contextlib, io, sys
+from semgfin_rt.cli.train import main
+for command in ("fit", "finetune", "adapt", "protocol", "evaluate", "inspect", "export"):
+    sys.argv = ["semgfin-train", command, "--help"]
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+        main()
+    assert "Usage: semgfin-train " + command in out.getvalue(), command
+heavy = {"torch", "sklearn", "matplotlib", "ray", "scipy", "numpy", "pyarrow"} & set(sys.modules)
+assert not heavy, heavy
+"""
 
 
-def refused(arguments: Sequence[object], *words: str) -> None:
-    """Expect one sentence on stderr that holds `words`, and an exit code other than 0."""
-    done = train(*arguments)
-    assert done.code not in (0, None)
-    assert len(done.err.strip().splitlines()) == 1, done.err
-    for word in words:
-        assert word in done.err
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    for subject in (1, 2):
-        write_subject(folder, subject, 1, movements=3, movement_s=1.5, rest_s=1.0)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("models") / "M"
-    done = train("fit", data, "--quick", "--subjects", 1, "--horizons", "0,100", "--out", out)
-    assert done.code == 0, done.err
-    return out
+def test_help_of_every_command_is_light() -> None:
+    command = [sys.executable, "-c", HELP]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_synth_writes_files_that_load(tmp_path: Path) -> None:
@@ -120,6 +88,9 @@ def test_wrong_options_are_one_sentence(data: Path, tmp_path: Path) -> None:
     refused(["fit", data, "--out", out, "--subjects", "7"], "7")
     refused(["fit", data, "--out", out, "--repetitions", "1,2"], "kept for testing")
     refused(["fit", data, "--out", out, "--device", "tpu"], "tpu")
+    refused(["fit", data, "--out", out, "--imitator", "ear"], "--imitator", "ear")
+    refused(["fit", data, "--out", out, "--derivations", "average"], "derivations")
+    refused(["fit", data, "--out", out, "--devices", "0"], "--devices")
     refused(["fit", data], "--out")
     assert not out.exists()
 

@@ -9,6 +9,7 @@ from signals import tiny_contract
 
 from semgfin_rt.dsp.windows import Windowing
 from semgfin_rt.errors import OptionError
+from semgfin_rt.model_contract import ModelContract, NetworkSpec
 from semgfin_rt.nn.backends import TorchBackend, make_backend
 from semgfin_rt.nn.network import Network
 
@@ -43,6 +44,18 @@ def test_two_steps_are_the_network(network):
     np.testing.assert_allclose(
         features[:, :, 1], standardised[:, :, 1, :, 0] * 0.1 - 2.0, rtol=1e-5, atol=1e-6
     )
+
+
+def test_features_are_those_of_the_channels_alone():
+    derivations = ("channel", "difference", "average")
+    spec = NetworkSpec(patch=20, hidden=8, derivations=derivations)
+    changes = {"ring": (0, 1, 2), "rotation": 1, "network": spec}
+    contract = ModelContract.model_validate(tiny_contract().model_dump() | changes)
+    backend = TorchBackend(Network(contract), contract, CPU)
+    feature_map = backend.imitate(windows())
+    assert feature_map.shape == (3, 2, 2, 9, 1)
+    features = backend.features(feature_map)
+    np.testing.assert_array_equal(features, feature_map[:, :, :, :3, 0])  # statistics are 0 and 1
 
 
 def test_it_runs_in_eval_mode(network):

@@ -210,8 +210,8 @@ def test_other_tensors_than_the_contract_asks_for(folder, change, said):
     ("values", "said"),
     [
         ({"surprise": 1}, "(surprise: Extra inputs are not permitted)"),
-        ({"format": 2}, "(format: "),
-        ({"format": "1"}, "(format: "),
+        ({"format": 3}, "(format: "),
+        ({"format": "2"}, "(format: "),
         ({"window": None}, "(window: "),
         ({"channels": ["a"]}, "(the whole file: "),
     ],
@@ -222,6 +222,21 @@ def test_an_invalid_contract(folder, values, said):
     message = refusal(folder)
     assert f"{CONTRACT} is not a valid contract" in message
     assert said in message
+
+
+def test_a_contract_of_the_first_format(folder):
+    """Its weights mean something else: a person's statistics were not among them."""
+    data = json.loads((folder / CONTRACT).read_text())
+    for name in ("ring", "rotation", "mirrored"):
+        del data[name]
+    for name in ("imitator", "derivations"):
+        del data["network"][name]
+    (folder / CONTRACT).write_text(json.dumps(data | {"format": 1}))
+    message = refusal(folder)
+    assert "(format: Input should be 2): train the checkpoint again" in message
+    assert message.count(". ") == message.count("\n") == 0
+    with pytest.raises(CheckpointError, match="format: Input should be 2"):
+        load_contract(folder)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000, "\udcff"])

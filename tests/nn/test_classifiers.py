@@ -47,11 +47,18 @@ def test_one_output_has_kernels_of_one():
 
 
 def mlp_with_linear_head():
+    """Also with the statistics of a person."""
     torch.manual_seed(0)
     mlp = FeatureMLP(3, 4, 2, 5, 0.3).eval()
-    mlp.linear_weight.normal_()
-    mlp.linear_bias.normal_()
+    for buffer in (mlp.linear_weight, mlp.linear_bias, mlp.shift):
+        buffer.normal_()
+    mlp.scale.uniform_(0.5, 2.0)
     return mlp
+
+
+def linear_head(mlp, features):
+    inputs = (features.flatten(1) - mlp.shift) / mlp.scale
+    return inputs, inputs @ mlp.linear_weight.T + mlp.linear_bias
 
 
 @pytest.mark.parametrize("mix", [0.0, 0.25, 1.0])
@@ -59,22 +66,44 @@ def test_mix_of_network_and_linear_head(mix):
     mlp = mlp_with_linear_head()
     mlp.mix.fill_(mix)
     features = torch.randn(6, 3, 4, 2)
-    network = mlp.layers(features)
-    linear = features.flatten(1) @ mlp.linear_weight.T + mlp.linear_bias
-    torch.testing.assert_close(mlp.linear(features), linear)
-    torch.testing.assert_close(mlp(features), (1 - mix) * network + mix * linear)
+    inputs, linear = linear_head(mlp, features)
+    torch.testing.assert_close(mlp(features), (1 - mix) * mlp.layers(inputs) + mix * linear)
+    torch.testing.assert_close(mlp.mixed(mlp.normalise(features)), mlp(features))
 
 
 def test_a_mix_of_one_is_the_linear_head_alone_to_the_bit():
     mlp = mlp_with_linear_head()
     mlp.mix.fill_(1.0)
     features = torch.randn(6, 3, 4, 2)
-    assert torch.equal(mlp(features), mlp.linear(features))
+    inputs, _ = linear_head(mlp, features)
+    linear = nn.functional.linear(inputs, mlp.linear_weight, mlp.linear_bias)
+    assert torch.equal(mlp(features), linear)
+    with torch.no_grad():
+        mlp.layers[-1].bias.add_(1)
+    assert torch.equal(mlp(features), linear)
 
 
-def test_the_linear_head_is_saved_and_never_trained():
+def test_a_fresh_one_is_the_network_alone_and_normalises_nothing():
+    mlp = FeatureMLP(3, 4, 2, 5, 0.3).eval()
+    features = torch.randn(6, 3, 4, 2)
+    assert torch.equal(mlp(features), mlp.layers(features.flatten(1)))
+    assert not mlp.prior_people.any()
+
+
+def test_dropout_leaves_out_whole_inputs():
+    """It takes the place of a batch norm, whose statistics were those of other people."""
+    mlp = FeatureMLP(3, 4, 2, 5, 0.3)
+    assert [m.p for m in mlp.modules() if isinstance(m, nn.Dropout)] == [0.3] * 3
+    assert isinstance(mlp.layers[0], nn.Dropout)
+    assert not any(isinstance(m, nn.BatchNorm1d) for m in mlp.modules())
+
+
+def test_what_a_person_and_the_prior_are_is_saved_and_never_trained():
     mlp = mlp_with_linear_head()
-    held = {"mix", "linear_weight", "linear_bias"}
+    held = {
+        *("mix", "shift", "scale", "linear_weight", "linear_bias"),
+        *("prior_means", "prior_covariance", "prior_people"),
+    }
     assert held <= set(mlp.state_dict())
     assert held.isdisjoint(name for name, _ in mlp.named_parameters())
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+from signals import tiny_contract
 from torch import nn
 
-from semgfin_rt.model_contract import NetworkSpec
+from semgfin_rt.features import PAPER_FEATURES, RICH_FEATURES, closed_form
+from semgfin_rt.model_contract import ModelContract, NetworkSpec
 from semgfin_rt.nn import fin
-from semgfin_rt.nn.fin import FeatureImitator, Fin
-from semgfin_rt.nn.network import preset_features, preset_network
+from semgfin_rt.nn.checkpoint import load_checkpoint, save_checkpoint
+from semgfin_rt.nn.fin import ClosedForm, FeatureImitator, Fin
+from semgfin_rt.nn.network import Network, preset_derivations, preset_features, preset_network
 
 PUBLISHED = preset_network("paper", 20, 12, 4, per_channel=True)
 
@@ -125,9 +128,72 @@ def test_presets():
     assert preset_network("realtime", 10, 12, 11, per_channel=True).copies == 12
 
 
-def test_parts_that_save_memory_change_no_gradient(monkeypatch):
+def test_a_preset_derives_what_the_ring_allows():
+    assert preset_derivations("paper", (0, 1, 2)) == ("channel",)
+    assert preset_derivations("realtime", (0, 1, 2)) == ("channel", "difference", "average")
+    for ring in ((), (0, 1)):
+        assert preset_derivations("realtime", ring) == ("channel", "average")
+
+
+def closed_form_contract(k_outputs=1):
+    names = (*RICH_FEATURES, *PAPER_FEATURES[:3])
+    spec = {"patch": 20, "imitator": "closed_form", "derivations": ("channel", "average")}
+    return ModelContract.model_validate(
+        tiny_contract((0, 50, 100)).model_dump()
+        | {
+            "features": names,
+            "classifier_features": RICH_FEATURES,
+            "feature_mean": tuple(0.1 * i for i in range(11)),
+            "feature_std": tuple(1.0 + i for i in range(11)),
+            "network": {**spec, "k_outputs": k_outputs},
+        }
+    )
+
+
+@pytest.mark.parametrize("k_outputs", [1, 12])
+def test_the_closed_form_in_the_place_of_the_fin(k_outputs):
+    contract = closed_form_contract(k_outputs)
+    network = Network(contract)
+    assert isinstance(network.imitator, ClosedForm)
+    assert not list(network.imitator.parameters())
+    windows = torch.randn(4, 200, 3)
+    derived = torch.cat([windows, windows - windows.mean(2, keepdim=True)], dim=2)
+    mean, std = (torch.tensor(v)[:, None] for v in (contract.feature_mean, contract.feature_std))
+    expected = (closed_form(derived, contract.features) - mean) / std
+    found = network.imitate(windows)
+    assert found.shape == (4, 3, 11, 6, k_outputs)
+    for h in range(3):  # of a later window nothing is known but the present one
+        for k in range(k_outputs):
+            torch.testing.assert_close(found[:, h, ..., k], expected, atol=1e-4, rtol=1e-4)
+    assert network(windows).shape == (4, 3, 3)
+
+
+def test_a_closed_form_checkpoint_comes_back(tmp_path):
+    contract = closed_form_contract()
+    network = Network(contract).eval()
+    save_checkpoint(tmp_path / "model", network, contract, "")
+    loaded, read = load_checkpoint(tmp_path / "model")
+    assert read == contract
+    windows = torch.randn(4, 200, 3)
+    assert torch.equal(loaded(windows), network(windows))
+
+
+@pytest.mark.parametrize(
+    ("n_beside", "most_steps", "parts"),
+    [(1, 24, 4), (2, 100, 1)],  # two rows at a time; all seven, while another FIN waits
+)
+def test_parts_that_save_memory_change_no_gradient(monkeypatch, n_beside, most_steps, parts):
     torch.manual_seed(0)
-    network = Fin(NetworkSpec(patch=1, layers=2, bidirectional=True, hidden=4), 3).double()
+    spec = NetworkSpec(patch=1, layers=2, bidirectional=True, hidden=4)
+    network = Fin(spec, 3, n_beside).double()
+    saved = []
+    checkpoint = fin.checkpoint
+
+    def counted(*args, **kwargs):
+        saved.append(1)
+        return checkpoint(*args, **kwargs)
+
+    monkeypatch.setattr(fin, "checkpoint", counted)
     signal = torch.randn(7, 12, dtype=torch.float64)
 
     def gradients():
@@ -136,6 +202,8 @@ def test_parts_that_save_memory_change_no_gradient(monkeypatch):
         return [p.grad.clone() for p in network.parameters() if p.grad is not None]
 
     whole = gradients()
-    monkeypatch.setattr(fin, "_MOST_STEPS", 24)  # two rows at a time
+    assert not saved
+    monkeypatch.setattr(fin, "MOST_STEPS", most_steps)
     for one, other in zip(whole, gradients(), strict=True):
         torch.testing.assert_close(one, other)
+    assert len(saved) == parts

@@ -25,6 +25,12 @@ def test_reads_what_the_file_says(variables, write_v5):
     assert recording.stretches == ((0, n),)
 
 
+@pytest.mark.parametrize(("n_channels", "ring"), [(12, 8), (10, 8), (8, 8), (7, 0)])
+def test_the_first_eight_channels_go_around_the_forearm(n_channels, ring, variables, write_v5):
+    variables["emg"] = variables["emg"][:, :n_channels]
+    assert read_db2(write_v5(variables)).ring == tuple(range(ring))
+
+
 def test_class_names_cover_all_exercises():
     assert sorted(CLASSES) == list(range(50))
     assert CLASSES[0] == "rest"

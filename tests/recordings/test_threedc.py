@@ -58,6 +58,7 @@ def test_cycles_are_put_end_to_end(root):
     assert recording.classes[0] == "rest"
     assert len(recording.classes) == 11
     assert (recording.subject, recording.dataset, recording.notes) == (2, "3dc", ())
+    assert recording.ring == tuple(range(10))  # the armband, all around
 
 
 def test_missing_files_make_breaks_and_a_note(root):

@@ -10,6 +10,7 @@ from subjects import CHANNELS, CLASSES, MOVE_N, REST_N, TEST, small_subject
 
 from semgfin_rt.contracts import SignalSpec
 from semgfin_rt.dsp.filters import CausalFilter, design_filter
+from semgfin_rt.dsp.scaling import Scaler
 from semgfin_rt.dsp.windows import Windowing
 from semgfin_rt.errors import ContractMismatchError, TrainingError
 from semgfin_rt.features import closed_form
@@ -21,11 +22,14 @@ TRAINING = (1, 3, 4, 6)
 WINDOWING = Windowing(100, 10)
 HORIZONS = (0, 50, 200)
 ALL = tuple(ClassLabel(id=i, name=n) for i, n in CLASSES.items())
+AS_IT_IS = Scaler((0.0,) * 3, (1.0,) * 3)
 
 
-def build(recordings=None, repetitions=TRAINING, classes=ALL, horizons=HORIZONS):
+def build(recordings=None, repetitions=TRAINING, classes=ALL, horizons=HORIZONS, scaler=AS_IT_IS):
     recordings = recordings or [small_subject(1), small_subject(2, breaks=(700, 5000))]
-    return recordings, TrainingWindows.build(recordings, repetitions, classes, WINDOWING, horizons)
+    scalers = [scaler] * len(recordings)
+    windows = TrainingWindows.build(recordings, repetitions, classes, WINDOWING, horizons, scalers)
+    return recordings, windows
 
 
 def cases(recordings, windows):
@@ -119,14 +123,17 @@ def test_gather_copies_the_samples_of_each_window():
     np.testing.assert_array_equal(batch.classes, windows.classes[rows])
 
 
-def test_features_are_those_of_the_window():
-    recordings, windows = build()
-    rows = np.array([3, 300, 301, len(windows) - 1])
-    found = windows.features(rows, ("rms", "zc"))
-    for values, row in zip(found, rows, strict=True):
-        signal, newest = recordings[windows.record[row]].samples, windows.newest[row]
-        expected = closed_form(signal[newest - 99 : newest + 1], ("rms", "zc"))
-        np.testing.assert_allclose(values, expected, rtol=1e-5)
+def test_windows_are_scaled_to_the_bit_as_each_whole_signal_is():
+    recordings = [small_subject(1), small_subject(2)]
+    scalers = [dataset.fit_scaler([r], TRAINING) for r in recordings]
+    windows = TrainingWindows.build(recordings, TRAINING, ALL, WINDOWING, HORIZONS, scalers)
+    rows = windows.spread(200)
+    found = windows.gather(rows).samples.numpy()[:, :100]
+    signals = [scaler(r.samples) for r, scaler in zip(recordings, scalers, strict=True)]
+    expected = [signals[windows.record[r]][windows.newest[r] - 99 :][:100] for r in rows]
+    assert set(windows.record[rows]) == {0, 1}
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(recordings[0].samples, small_subject(1).samples)
 
 
 @pytest.mark.parametrize("most", [1, 7, 10**6])
@@ -154,11 +161,6 @@ def test_the_scaler_sees_training_repetitions_alone():
     training = plain.samples[np.isin(plain.repetitions, TRAINING)].astype(np.float64)
     np.testing.assert_allclose(scaler.mean, training.mean(axis=0), rtol=1e-6)
     np.testing.assert_allclose(scaler.std, training.std(axis=0), rtol=1e-6)
-    np.testing.assert_allclose(
-        dataset.scaled(plain, scaler).samples,
-        (plain.samples - np.float64(scaler.mean)) / np.float64(scaler.std),
-        atol=1e-5,
-    )
 
 
 def test_each_stretch_is_filtered_from_its_own_beginning():
@@ -217,16 +219,23 @@ def test_the_hash_tells_data_apart():
     assert dataset.data_sha256([recording, small_subject(2)]) != first
 
 
+def test_the_hash_of_data_that_comes_bit_by_bit():
+    """Checkpoints name their data by it: it stays what it is from version to version."""
+    known = "61059eb5a1d3bda8fb31add0339c603565356682dc8fffd5b03ad020fd6c1cfa"
+    assert dataset.data_sha256(small_subject(s) for s in (1, 2)) == known
+
+
 # -------------------------------------------------------------------------------- rest gate
 def test_rest_threshold_lies_between_rest_and_movement():
     recording = small_subject()
-    scaled = dataset.scaled(recording, dataset.fit_scaler([recording], TRAINING))
-    threshold = dataset.rest_threshold([scaled], TRAINING, WINDOWING)
+    scaler = dataset.fit_scaler([recording], TRAINING)
+    threshold = dataset.rest_threshold([recording], TRAINING, WINDOWING, [scaler])
+    signal = scaler(recording.samples)
     rest, movement = [], []
-    for start in range(0, len(scaled.labels) - 100, 7):
-        labels = scaled.labels[start : start + 100]
+    for start in range(0, len(signal) - 100, 7):
+        labels = recording.labels[start : start + 100]
         if len(set(labels.tolist())) == 1:
-            energy = closed_form(scaled.samples[start : start + 100], ["log_rms"]).mean()
+            energy = closed_form(signal[start : start + 100], ["log_rms"]).mean()
             (movement if labels[0] else rest).append(energy)
     assert max(rest) < threshold
     assert np.mean(np.array(movement) < threshold) < 0.05
@@ -234,10 +243,11 @@ def test_rest_threshold_lies_between_rest_and_movement():
 
 def test_rest_threshold_sees_training_repetitions_alone():
     recording = small_subject()
-    threshold = dataset.rest_threshold([recording], TRAINING, WINDOWING)
+    threshold = dataset.rest_threshold([recording], TRAINING, WINDOWING, [AS_IT_IS])
     loud = recording.samples.copy()
     loud[np.isin(recording.repetitions, list(TEST))] *= 1000
-    again = dataset.rest_threshold([replace(recording, samples=loud)], TRAINING, WINDOWING)
+    louder = replace(recording, samples=loud)
+    again = dataset.rest_threshold([louder], TRAINING, WINDOWING, [AS_IT_IS])
     assert again == threshold
 
 
@@ -245,7 +255,7 @@ def test_rest_threshold_without_rest_or_without_movement():
     recording = small_subject()
     for only in (np.zeros_like(recording.labels), np.ones_like(recording.labels)):
         one = replace(recording, labels=only)
-        assert dataset.rest_threshold([one], TRAINING, WINDOWING) is None
+        assert dataset.rest_threshold([one], TRAINING, WINDOWING, [AS_IT_IS]) is None
 
 
 def test_the_recording_is_as_these_tests_think():

@@ -17,10 +17,11 @@ from semgfin_rt.features import RICH_FEATURES, closed_form
 from semgfin_rt.nn.backends import TorchBackend
 from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.train import dataset
-from semgfin_rt.train.evaluate import R2, TestWindows, evaluate
+from semgfin_rt.train.evaluate import evaluate
 from semgfin_rt.train.fit import fit
 from semgfin_rt.train.heads import lda
 from semgfin_rt.train.options import FitOptions
+from semgfin_rt.train.test_windows import TestWindows
 
 CPU = torch.device("cpu")
 
@@ -40,11 +41,14 @@ def figures(trained):
     return evaluate(*trained, [small_subject(1), small_subject(2)], None, quiet)
 
 
-def prepared(recording, contract):
-    return dataset.scaled(
-        dataset.filtered(recording, contract.filter_sos),
-        Scaler(contract.scale_mean, contract.scale_std),
-    )
+def filtered(recording, contract):
+    return dataset.filtered(recording, contract.filter_sos)
+
+
+def signal_of(recording, contract):
+    """The whole signal, filtered and z-scored."""
+    scaler = Scaler(contract.scale_mean, contract.scale_std)
+    return scaler(filtered(recording, contract).samples)
 
 
 def naive_windows(recording, contract, repetitions=TEST):
@@ -78,7 +82,8 @@ def decide(signal, contract, backend, rows):
 def test_test_windows_against_a_naive_loop(trained, breaks):
     contract, _ = trained
     recording = small_subject(breaks=breaks)
-    windows = TestWindows.build(prepared(recording, contract), contract, sorted(TEST))
+    windows = TestWindows.build(filtered(recording, contract), contract, sorted(TEST))
+    signal = signal_of(recording, contract)
     expected = naive_windows(recording, contract)
     assert windows.newest.tolist() == [n for n, *_ in expected]
     assert windows.truth.tolist() == [t for _, t, _ in expected]
@@ -87,7 +92,7 @@ def test_test_windows_against_a_naive_loop(trained, breaks):
     length = contract.window
     np.testing.assert_array_equal(
         windows.windows(slice(2, 4), length),
-        [windows.signal[n - length + 1 : n + 1] for n in windows.newest[2:4]],
+        [signal[n - length + 1 : n + 1] for n in windows.newest[2:4]],
     )
 
 
@@ -97,7 +102,7 @@ def test_accuracies_against_a_naive_count(trained, figures):
     for subject in (1, 2):
         recording = small_subject(subject)
         rows = naive_windows(recording, contract)
-        decided = decide(prepared(recording, contract).samples, contract, backend, rows)
+        decided = decide(signal_of(recording, contract), contract, backend, rows)
         for (_, truth, still), labels in zip(rows, decided, strict=True):
             everything.append(labels[0] == truth[0])
             if still[0]:
@@ -190,7 +195,7 @@ def test_lda_is_trained_on_what_is_neither_tested_nor_kept_for_testing(trained, 
     recording = small_subject(2)
     found = evaluate(contract, backend, [recording], repetitions, quiet)
     tested = set(TEST if repetitions is None else repetitions)
-    signal = prepared(recording, contract).samples
+    signal = signal_of(recording, contract)
     training, labels = [], []
     for newest, truth, steady in naive_windows(recording, contract, {1, 3, 4, 6} - tested):
         if steady[0]:
@@ -205,44 +210,11 @@ def test_lda_is_trained_on_what_is_neither_tested_nor_kept_for_testing(trained, 
 
 
 # --------------------------------------------------------------------------------------- R2
-def test_r2_in_pieces_against_scikit_learn():
-    rng = np.random.default_rng(0)
-    target = (rng.standard_normal((500, 2, 3, 4)) * [1, 5, 0.1, 2] + 7).astype(np.float32)
-    estimate = (target + rng.standard_normal(target.shape) * 0.7).astype(np.float32)
-    valid = rng.random((500, 2)) < [0.9, 0.4]
-    estimate[~valid] = np.nan  # never looked at
-    r2 = R2((2, 3, 4))
-    for part in (slice(0, 3), slice(3, 350), slice(350, None)):
-        r2.add(estimate[part], target[part], valid[part])
-    for h in range(2):
-        e, t = estimate[valid[:, h], h].astype(float), target[valid[:, h], h].astype(float)
-        for f in range(3):
-            each = [r2_score(t[:, f, c], e[:, f, c]) for c in range(4)]
-            assert r2.channel_median()[h, f] == pytest.approx(np.median(each), abs=1e-6)
-            pooled = r2_score(t[:, f].ravel(), e[:, f].ravel())
-            assert r2.pooled()[h, f] == pytest.approx(pooled, abs=1e-6)
-
-
-def test_r2_of_the_mean_is_zero_and_of_worse_negative():
-    target = np.random.default_rng(0).standard_normal((400, 1, 1, 2))
-    valid = np.ones((400, 1), bool)
-    for estimate, expected in ((np.zeros_like(target) + target.mean(), 0.0), (-target, -3.0)):
-        r2 = R2((1, 1, 2))
-        r2.add(estimate, target, valid)
-        assert r2.pooled()[0, 0] == pytest.approx(expected, abs=0.05)
-
-
-def test_r2_of_nothing_is_not_a_number():
-    r2 = R2((1, 1, 2))
-    assert np.isnan(r2.pooled()).all()
-    assert np.isnan(r2.channel_median()).all()
-
-
 def test_r2_of_the_imitation_at_every_horizon(trained):
     contract, backend = trained
     recording = small_subject()
     found = evaluate(contract, backend, [recording], None, quiet)
-    signal, rows = prepared(recording, contract).samples, naive_windows(recording, contract)
+    signal, rows = signal_of(recording, contract), naive_windows(recording, contract)
     length = contract.window
     windows = np.stack([signal[n - length + 1 : n + 1] for n, *_ in rows])
     imitated = backend.features(backend.imitate(windows))

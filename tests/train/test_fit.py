@@ -13,7 +13,6 @@ from subjects import (
     CHANNELS,
     SMOKE,
     TEST,
-    TUNE,
     assert_same_weights,
     options,
     quiet,
@@ -27,13 +26,16 @@ from semgfin_rt.errors import (
     CheckpointError,
     ContractMismatchError,
     OptionError,
+    TrainingError,
 )
-from semgfin_rt.features import PAPER_FEATURES, RICH_FEATURES
+from semgfin_rt.features import PAPER_FEATURES, RICH_FEATURES, closed_form
+from semgfin_rt.nn.backends import TorchBackend
 from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.nn.checkpoint_folder import CARD, load_contract
+from semgfin_rt.nn.network import Network
 from semgfin_rt.train import dataset
-from semgfin_rt.train.fit import finetune, fit
-from semgfin_rt.train.options import FinetuneOptions, FitOptions
+from semgfin_rt.train.fit import fit
+from semgfin_rt.train.options import FitOptions
 
 TRAINING = (1, 3, 4, 6)
 PAPER = FitOptions(preset="paper", window_ms=30, horizons_ms=(0, 20), shorten=2e-6)
@@ -54,25 +56,82 @@ def test_the_contract_is_complete(base):
     assert contract.filter_sos == design_filter(1000.0)
     assert contract.rest_gate is None
     assert contract.test_repetitions == (2, 5)
+    assert (contract.ring, contract.rotation, contract.mirrored) == ((), 0, False)
+    assert contract.network.derivations == ("channel", "average")
     filtered = [dataset.filtered(r, contract.filter_sos) for r in recordings]
     scaler = dataset.fit_scaler(filtered, TRAINING)
     np.testing.assert_allclose(contract.scale_mean, scaler.mean)
     np.testing.assert_allclose(contract.scale_std, scaler.std)
 
 
+def training_windows(contract, recordings):
+    """Each person's signal z-scored with its own statistics."""
+    filtered = [dataset.filtered(r, contract.filter_sos) for r in recordings]
+    scalers = [dataset.fit_scaler([r], TRAINING) for r in filtered]
+    windowing = dataset.Windowing(contract.window, contract.hop)
+    return dataset.TrainingWindows.build(
+        filtered, TRAINING, contract.classes, windowing, (0,), scalers
+    )
+
+
 def test_feature_statistics_are_those_of_the_training_windows(base):
     _, contract = load_checkpoint(base)
-    scaler = dataset.Scaler(contract.scale_mean, contract.scale_std)
-    prepared = [
-        dataset.scaled(dataset.filtered(small_subject(s), contract.filter_sos), scaler)
-        for s in (1, 2)
-    ]
-    windows = dataset.TrainingWindows.build(
-        prepared, TRAINING, contract.classes, dataset.Windowing(100, 10), (0,)
-    )
-    values = windows.features(np.arange(len(windows)), contract.features).astype(np.float64)
+    windows = training_windows(contract, [small_subject(1), small_subject(2)])
+    samples = windows.gather(np.arange(len(windows))).samples.double().numpy()
+    derived = np.concatenate([samples, samples - samples.mean(axis=2, keepdims=True)], axis=2)
+    values = closed_form(derived, contract.features)
     np.testing.assert_allclose(contract.feature_mean, values.mean(axis=(0, 2)), rtol=1e-4)
     np.testing.assert_allclose(contract.feature_std, values.std(axis=(0, 2)), rtol=1e-4)
+
+
+@pytest.mark.parametrize("gain", [4, 0.25])
+def test_how_loud_a_person_is_does_not_matter(tmp_path, base, gain):
+    """To the bit, where the gain is one of binary numbers."""
+    other = small_subject(2)
+    louder = replace(other, samples=np.float32(gain) * other.samples)
+    contract = fit([small_subject(1), louder], tmp_path / "m", SMOKE, quiet)
+    assert_same_weights(base, tmp_path / "m")
+    assert contract.scale_std != load_contract(base).scale_std  # for somebody who is not adapted to
+
+
+# --------------------------------------------------------------------------------- controls
+def test_features_that_are_computed_need_no_training(tmp_path):
+    stages = []
+    computed = options(imitator="closed_form")
+    contract = fit([small_subject()], tmp_path / "m", computed, lambda s, *_: stages.append(s))
+    assert set(stages) == set(contract.history[0].steps) == {"classifier", "all repetitions"}
+    assert not [name for name in weights(tmp_path / "m") if name.startswith("imitator")]
+    network, contract = load_checkpoint(tmp_path / "m")
+    windows = training_windows(contract, [small_subject()]).gather(np.arange(7)).samples
+    backend = TorchBackend(network, contract, torch.device("cpu"))
+    features = backend.features(backend.imitate(windows.numpy()))
+    expected = closed_form(windows.numpy(), contract.features)
+    for h in range(2):
+        np.testing.assert_allclose(features[:, h], expected, rtol=1e-3, atol=1e-3)
+
+
+def test_the_published_network_on_features_that_are_computed(tmp_path):
+    computed = PAPER.model_copy(update={"imitator": "closed_form"})
+    fit([small_subject()], tmp_path / "m", computed, quiet)
+    network, contract = load_checkpoint(tmp_path / "m")
+    assert (contract.network.imitator, contract.network.k_outputs) == ("closed_form", 12)
+    assert network(torch.randn(2, 30, 3)).shape == (2, 2, 3)
+
+
+def test_without_pre_training_the_fin_keeps_its_random_weights(tmp_path, base):
+    recordings = [small_subject(1), small_subject(2)]
+    contract = fit(recordings, tmp_path / "m", options(pretrain=False), quiet)
+    assert set(contract.history[0].steps) == {"classifier", "all repetitions"}
+    torch.manual_seed(SMOKE.seed)
+    fresh = Network(contract).state_dict()
+    random, trained = weights(tmp_path / "m"), weights(base)
+    fins = [name for name in fresh if name.startswith("imitator.")]
+    assert fins
+    for name in fins:
+        assert torch.equal(random[name], fresh[name])
+        assert not torch.equal(trained[name], fresh[name])
+    mlp = "classifiers.0.layers.1.weight"
+    assert not torch.equal(random[mlp], fresh[mlp])
 
 
 def test_the_history_tells_where_the_weights_come_from(base):
@@ -84,7 +143,7 @@ def test_the_history_tells_where_the_weights_come_from(base):
     assert TEST.isdisjoint(record.repetitions + record.held_out)
     assert record.data_sha256 == dataset.data_sha256([small_subject(1), small_subject(2)])
     assert record.windows > 500
-    assert record.steps
+    assert set(record.steps) == {"FIN", "classifier", "all repetitions"}
     assert all(steps >= 1 for steps in record.steps.values())
     assert record.seconds > 0
     assert record.versions["torch"] == str(torch.__version__)
@@ -93,6 +152,7 @@ def test_the_history_tells_where_the_weights_come_from(base):
     assert all(0 <= value <= 1 for value in accuracies)
     for ms in (0, 50):
         assert 0 <= record.chosen[f"mix at {ms} ms"] <= 1
+        assert 0 <= load_contract(base).metrics[f"held_out_accuracy_{ms}ms"] <= 1
 
 
 def test_nothing_but_the_checkpoint_is_left(base):
@@ -187,13 +247,10 @@ def test_what_is_in_the_test_repetitions_changes_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("asked", [(1, 2), (5,)])
-def test_a_test_repetition_is_forbidden(tmp_path, base, asked):
+def test_a_test_repetition_is_forbidden(tmp_path, asked):
     said = f"repetition {asked[-1]} is kept for testing: train on 1, 3, 4, 6"
     with pytest.raises(OptionError, match=said):
         fit([small_subject()], tmp_path / "model", options(repetitions=asked), quiet)
-    tune = FinetuneOptions(repetitions=asked)
-    with pytest.raises(OptionError, match=said):
-        finetune(base, [small_subject(3)], tmp_path / "model", tune, quiet)
     assert not list(tmp_path.iterdir())
 
 
@@ -209,15 +266,21 @@ def test_recordings_of_different_signals(tmp_path):
         fit([small_subject(), other], tmp_path / "model", SMOKE, quiet)
 
 
-def test_a_folder_that_is_no_checkpoint(tmp_path, base):
+def test_a_folder_that_is_no_checkpoint(tmp_path):
     (tmp_path / "notes.txt").write_text("years of work")
-    for train in (
-        lambda: fit([small_subject()], tmp_path, SMOKE, quiet),
-        lambda: finetune(base, [small_subject()], tmp_path, TUNE, quiet),
-    ):
-        with pytest.raises(CheckpointError, match="is not a checkpoint: choose another folder"):
-            train()
+    with pytest.raises(CheckpointError, match="is not a checkpoint: choose another folder"):
+        fit([small_subject()], tmp_path, SMOKE, quiet)
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_somebody_who_shows_nothing_before_the_held_out_repetition(tmp_path):
+    late = small_subject(2)
+    kept = np.isin(late.repetitions, (2, 6))
+    samples, labels, repetitions = (a[kept] for a in (late.samples, late.labels, late.repetitions))
+    late = replace(late, samples=samples, labels=labels, repetitions=repetitions)
+    said = "small subject 2 shows no movement in repetitions 1, 3, 4: leave it out, or choose"
+    with pytest.raises(TrainingError, match=said):
+        fit([small_subject(1), late], tmp_path / "m", SMOKE, quiet)
 
 
 @pytest.mark.parametrize(
@@ -262,82 +325,3 @@ def test_a_single_movement_without_rest(tmp_path):
     one = replace(recording, labels=np.minimum(recording.labels, 1))
     assert fit([one], tmp_path / "model", options(rest=False), quiet).class_ids == (1,)
     load_checkpoint(tmp_path / "model")
-
-
-# -------------------------------------------------------------------------------- finetune
-def test_one_repetition_keeps_fin_and_takes_the_closed_form_head(tmp_path, base):
-    out = tmp_path / "tuned"
-    tune = FinetuneOptions(repetitions=(1,), shorten=0.02)
-    contract = finetune(base, [small_subject(3)], out, tune, quiet)
-    before, after = weights(base), weights(out)
-    for name, tensor in after.items():
-        if name.endswith(".mix"):
-            assert tensor == 1
-        elif ".linear_" in name:
-            assert not torch.equal(tensor, before[name]), name
-        else:
-            assert torch.equal(tensor, before[name]), name
-    first, second = contract.history
-    assert first == load_contract(base).history[0]
-    assert (second.command, second.subjects) == ("finetune", (3,))
-    assert (second.repetitions, second.held_out) == ((1,), ())
-
-
-def test_a_movement_that_was_not_shown_is_never_decided(tmp_path, base):
-    """Not in signals stronger than those it was fitted to, where all logits of LDA are low."""
-    recording = small_subject(3)
-    recording.labels[(recording.repetitions == 1) & (recording.labels == 3)] = 0
-    tune = FinetuneOptions(repetitions=(1,))
-    contract = finetune(base, [recording], tmp_path / "tuned", tune, quiet)
-    network, _ = load_checkpoint(tmp_path / "tuned")
-    filtered = dataset.filtered(recording, contract.filter_sos)
-    signal = dataset.Scaler(contract.scale_mean, contract.scale_std)(filtered.samples)
-    windows = torch.from_numpy(dataset.Windowing(100, 10).view(signal).copy())
-    for gain in (1, 2, 3, 5, 8):
-        with torch.inference_mode():
-            decided = network(gain * windows)[:, 0].argmax(-1)
-        assert contract.class_ids[3] == 3
-        assert not (decided == 3).any(), f"{int((decided == 3).sum())} windows at gain {gain}"
-
-
-def test_more_repetitions_tune_the_network(tmp_path, base):
-    files = {p: p.read_bytes() for p in base.iterdir()}
-    out = tmp_path / "tuned"
-    contract = finetune(base, [small_subject(3)], out, TUNE, quiet)
-    assert {p: p.read_bytes() for p in base.iterdir()} == files
-    name = "imitator.fins.0.head.weight"
-    assert not torch.equal(weights(out)[name], weights(base)[name])
-    assert contract.history[1].repetitions == TRAINING
-    old = load_contract(base)
-    assert contract.scale_std != old.scale_std  # of the new person
-    kept = ("features", "feature_mean", "classes", "horizons_ms", "filter_sos", "network")
-    assert all(getattr(contract, k) == getattr(old, k) for k in kept)
-
-
-def test_a_checkpoint_can_be_tuned_in_place(tmp_path):
-    out = tmp_path / "model"
-    fit([small_subject()], out, SMOKE, quiet)
-    tune = FinetuneOptions(repetitions=(1,))
-    contract = finetune(out, [small_subject(3)], out, tune, quiet)
-    assert load_contract(out) == contract
-    assert len(contract.history) == 2
-
-
-def test_the_paper_preset_is_tuned_on_one_repetition(tmp_path, paper):
-    tune = FinetuneOptions(repetitions=(6,), shorten=2e-6)
-    contract = finetune(paper, [small_subject(2)], tmp_path / "out", tune, quiet)
-    assert contract.history[1].repetitions == (6,)
-    load_checkpoint(tmp_path / "out")
-
-
-def test_a_movement_that_the_checkpoint_lacks(tmp_path, base):
-    recording = small_subject(3)
-    labels = np.where(recording.labels == 3, 8, recording.labels).astype(np.int16)
-    with pytest.raises(ContractMismatchError, match="hold label 8, which the checkpoint does not"):
-        finetune(base, [replace(recording, labels=labels)], tmp_path / "m", TUNE, quiet)
-
-
-def test_a_recording_that_does_not_fit_the_checkpoint(tmp_path, base):
-    other = replace(small_subject(3), spec=SignalSpec(CHANNELS, 2000.0, "V"))
-    with pytest.raises(ContractMismatchError, match="small subject 3 runs at 2000 Hz"):
-        finetune(base, [other], tmp_path / "m", TUNE, quiet)

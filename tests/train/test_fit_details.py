@@ -11,10 +11,10 @@ from subjects import SMOKE, TUNE, quiet, small_subject, weights
 
 from semgfin_rt.dsp.windows import Windowing, window_table
 from semgfin_rt.errors import CheckpointError
-from semgfin_rt.nn.checkpoint import load_checkpoint, save_checkpoint
+from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.recordings.db2 import spread_repetitions
-from semgfin_rt.train import heads
-from semgfin_rt.train.fit import finetune, fit
+from semgfin_rt.train.finetune import finetune
+from semgfin_rt.train.fit import fit
 from semgfin_rt.train.options import FitOptions
 
 
@@ -51,26 +51,6 @@ def test_repetitions_in_a_row_as_in_db2_hold_their_onsets():
     assert onset.sum() == offset.sum() == 5
 
 
-def test_a_base_that_is_all_closed_form_can_be_adapted_by_gradient(tmp_path):
-    fit([small_subject(1)], tmp_path / "base", SMOKE, quiet)
-    network, contract = load_checkpoint(tmp_path / "base")
-    heads.set_mixes(network, [1.0] * len(contract.horizons_ms))
-    save_checkpoint(tmp_path / "base", network, contract, "")
-    finetune(tmp_path / "base", [small_subject(2)], tmp_path / "adapted", TUNE, quiet)
-    name = "classifiers.0.layers.8.bias"  # of the MLP's last layer
-    moved = weights(tmp_path / "adapted")[name] - weights(tmp_path / "base")[name]
-    assert moved.abs().max() > 1e-3
-
-
-def test_finetune_fits_the_rest_gate_to_the_person(tmp_path):
-    fit([small_subject(1)], tmp_path / "base", options(rest=False), quiet)
-    before = load_checkpoint(tmp_path / "base")[1].rest_gate
-    after = finetune(tmp_path / "base", [small_subject(2)], tmp_path / "m", TUNE, quiet).rest_gate
-    assert before is not None
-    assert after is not None
-    assert before != after
-
-
 def test_damaged_samples_are_left_out_of_training(tmp_path):
     clean = small_subject()
     samples = clean.samples.copy()
@@ -87,13 +67,6 @@ def test_a_place_that_cannot_be_written_is_refused_before_training(tmp_path):
     with pytest.raises(CheckpointError, match="cannot be written"):
         fit([small_subject()], tmp_path / "file" / "m", SMOKE, lambda *a: stages.append(a))
     assert not stages
-
-
-def test_the_published_cnn_is_adapted_with_joint_training_alone(tmp_path):
-    paper = options(preset="paper", window_ms=30, horizons_ms=(0,), shorten=0.002)
-    fit([small_subject(1)], tmp_path / "base", paper, quiet)
-    contract = finetune(tmp_path / "base", [small_subject(2)], tmp_path / "m", TUNE, quiet)
-    assert set(contract.history[-1].steps) == {"joint"}
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -17,14 +17,16 @@ from semgfin_rt.dsp.windows import Windowing
 from semgfin_rt.features import closed_form
 from semgfin_rt.nn.backends import TorchBackend
 from semgfin_rt.nn.checkpoint import load_checkpoint
+from semgfin_rt.nn.montage import Montage
 from semgfin_rt.nn.network import Network
 from semgfin_rt.recordings.db2 import recording_from
 from semgfin_rt.recordings.synthetic import synthetic_variables
 from semgfin_rt.train import dataset
-from semgfin_rt.train.evaluate import R2, TestWindows
 from semgfin_rt.train.fit import fit
 from semgfin_rt.train.objectives import Objective
+from semgfin_rt.train.r2 import R2
 from semgfin_rt.train.recipes import RECIPES
+from semgfin_rt.train.test_windows import TestWindows
 
 CPU = torch.device("cpu")
 TRAINING = (1, 3, 4, 6)
@@ -37,36 +39,45 @@ def model(tmp_path_factory):
     return load_checkpoint(out)
 
 
+def scaler_of(contract):
+    return Scaler(contract.scale_mean, contract.scale_std)
+
+
 def windows_of(recording, contract, repetitions):
     windowing = Windowing(contract.window, contract.hop)
     return dataset.TrainingWindows.build(
-        [recording], repetitions, contract.classes, windowing, contract.horizons
+        [recording],
+        repetitions,
+        contract.classes,
+        windowing,
+        contract.horizons,
+        [scaler_of(contract)],
     )
 
 
-def prepared(recording, contract):
-    return dataset.scaled(
-        dataset.filtered(recording, contract.filter_sos),
-        Scaler(contract.scale_mean, contract.scale_std),
-    )
+def filtered(recording, contract):
+    return dataset.filtered(recording, contract.filter_sos)
 
 
 def test_1_a_horizon_is_later_in_time_for_features_and_movement_alike(model):
     network, contract = model
-    recording = prepared(small_subject(), contract)
+    recording = filtered(small_subject(), contract)
     windows = windows_of(recording, contract, TRAINING)
+    signal = scaler_of(contract)(recording.samples)
     batch = windows.gather(np.arange(len(windows)))
     objective = Objective(network, contract, RECIPES["realtime"], 0, CPU)
     targets = objective.targets(batch.samples).numpy()
     mean, std = (np.array(v)[:, None] for v in (contract.feature_mean, contract.feature_std))
+    matrix = Montage.of(contract).matrix
     moved = 0
     for row in range(0, len(windows), 13):
         for h, ahead in enumerate(contract.horizons):
             newest = windows.newest[row] + ahead
             if not windows.valid[row, h]:
                 continue
-            later = recording.samples[newest - contract.window + 1 : newest + 1]
-            expected = (closed_form(later, contract.features) - mean) / std
+            later = signal[newest - contract.window + 1 : newest + 1]
+            derived = later @ matrix.T
+            expected = (closed_form(derived, contract.features) - mean) / std
             np.testing.assert_allclose(targets[row, h], expected, atol=2e-3)
             label = contract.class_ids[windows.classes[row, h]]
             assert label == recording.labels[newest]
@@ -82,13 +93,13 @@ def test_2_test_windows_are_scaled_with_training_statistics(model):
     loud[plain.repetitions == 5] *= 30  # other test windows, later on
     outputs = []
     for recording in (plain, replace(plain, samples=loud)):
-        windows = TestWindows.build(prepared(recording, contract), contract, (2,))
+        windows = TestWindows.build(filtered(recording, contract), contract, (2,))
         outputs.append(backend.imitate(windows.windows(slice(None), contract.window)))
     assert torch.equal(*outputs)
     # and a louder window looks louder
     quiet_one, loud_one = (
         closed_form(
-            TestWindows.build(prepared(r, contract), contract, (5,)).windows(slice(None), 100),
+            TestWindows.build(filtered(r, contract), contract, (5,)).windows(slice(None), 100),
             ("rms",),
         ).mean()
         for r in (plain, replace(plain, samples=loud))
@@ -102,7 +113,7 @@ def test_3_the_classifier_is_in_eval_mode_and_was_chosen_on_a_held_out_training_
     assert set(record.held_out) < set(record.repetitions)
     assert TEST.isdisjoint(record.repetitions)
     backend = TorchBackend(network.train(), contract, CPU)
-    windows = TestWindows.build(prepared(small_subject(), contract), contract, sorted(TEST))
+    windows = TestWindows.build(filtered(small_subject(), contract), contract, sorted(TEST))
     x = windows.windows(slice(None), contract.window)
     together = backend.classify(backend.imitate(x))
     one_by_one = np.concatenate([backend.classify(backend.imitate(x[i : i + 1])) for i in range(9)])
@@ -137,7 +148,7 @@ def test_5_refined_labels_go_with_refined_repetitions():
 @pytest.mark.parametrize(("one", "other"), [(TRAINING, (2, 5)), ((1, 3, 4), (6,))])
 def test_6_training_windows_overlap_no_held_out_and_no_test_window(model, one, other):
     _, contract = model
-    recording = prepared(small_subject(), contract)
+    recording = filtered(small_subject(), contract)
     touched = []
     for repetitions in (one, other):
         windows = windows_of(recording, contract, repetitions)

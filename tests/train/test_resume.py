@@ -16,7 +16,8 @@ from semgfin_rt.contracts import SignalSpec
 from semgfin_rt.errors import TrainingError
 from semgfin_rt.nn.checkpoint_folder import load_contract
 from semgfin_rt.train import loop
-from semgfin_rt.train.fit import finetune, fit
+from semgfin_rt.train.finetune import finetune
+from semgfin_rt.train.fit import fit
 from semgfin_rt.train.recipes import RECIPES
 
 _KILLED = """

@@ -8,7 +8,8 @@ from semgfin_rt.nn.backends import make_backend
 from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.recordings import load
 from semgfin_rt.train.evaluate import evaluate
-from semgfin_rt.train.fit import finetune, fit
+from semgfin_rt.train.finetune import finetune
+from semgfin_rt.train.fit import fit
 from semgfin_rt.train.options import FinetuneOptions, FitOptions
 
 

@@ -1,0 +1,136 @@
+"""A checkpoint of other people, or of another day -> a checkpoint of one person."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from semgfin_rt.contracts import Recording
+from semgfin_rt.errors import OptionError, TrainingError
+from semgfin_rt.model_contract import ModelContract
+from semgfin_rt.nn.backends import choose_device
+from semgfin_rt.nn.checkpoint import load_checkpoint
+from semgfin_rt.nn.checkpoint_folder import sha256
+from semgfin_rt.nn.network import Network
+from semgfin_rt.train import dataset
+from semgfin_rt.train.drafting import known_filter, rest_gate
+from semgfin_rt.train.heads import PriorWeight
+from semgfin_rt.train.loop import Progress, Run
+from semgfin_rt.train.objectives import Objective
+from semgfin_rt.train.options import FinetuneOptions
+from semgfin_rt.train.outcome import (
+    fingerprint,
+    finish,
+    require_replaceable,
+    resume_folder,
+    training_record,
+)
+from semgfin_rt.train.preparation import (
+    filter_each,
+    prepare,
+    require_known_classes,
+    training_repetitions,
+)
+from semgfin_rt.train.recipes import FINETUNE_RECIPES
+from semgfin_rt.train.recognition import recognise
+from semgfin_rt.train.signals import SignalCache
+
+_COMPARED = 2_000  # held-out windows for before and after
+
+
+def finetune(
+    base: Path,
+    recordings: Iterable[Recording],
+    out: Path,
+    options: FinetuneOptions,
+    progress: Progress,
+    cache: Path | None = None,
+) -> ModelContract:
+    """Adapt a checkpoint to one person with labelled repetitions.
+
+    The signal is scaled and the features are normalised with the person's own statistics; the ring
+    is turned until the movements look most like those of the people of the first training; the
+    closed-form head is fitted to the person, drawn towards those people; the MLP is trained on.
+    With a single training repetition nothing can be held out, and the closed-form head alone
+    decides. The FIN stays (a CNN is trained together with the FIN).
+
+    Parameters
+    ----------
+    base : Path
+        Checkpoint to start from; it is not changed.
+    recordings : iterable of Recording
+        Of one person.
+    out, options, progress, cache
+        As for `fit`.
+
+    Raises
+    ------
+    TrainingError
+        When the result is worse than `base` on the held-out repetition; nothing is written then,
+        unless `options.keep_worse`.
+    OptionError, ContractMismatchError, CheckpointError
+        One sentence on what does not fit.
+    """
+    network, contract = load_checkpoint(base)
+    require_replaceable(out)
+    device = choose_device(options.device)
+    with resume_folder(out) as state:
+        signals = SignalCache(cache or state / "signals")
+        filtered = filter_each(recordings, lambda first: known_filter(contract, first), signals)
+        if len(filtered.recordings) > 1:
+            raise OptionError(
+                f"a checkpoint is adapted to one person and {len(filtered.recordings)} were given: "
+                "choose one with --subjects."
+            )
+        repetitions = training_repetitions(filtered.recordings, options.repetitions)
+        require_known_classes(filtered.recordings, repetitions, contract)
+        scaler = dataset.fit_scaler(filtered.recordings, repetitions)
+        contract = contract.model_copy(
+            update={"scale_mean": tuple(scaler.mean), "scale_std": tuple(scaler.std)}
+        )
+        data = prepare(filtered.recordings, contract, repetitions)
+        if (gate := rest_gate(contract, data)) is not None:
+            contract = contract.model_copy(update={"rest_gate": gate})
+    recipe = FINETUNE_RECIPES[contract.preset].shortened(options.shorten)
+    print_ = fingerprint(options, recipe, contract, repetitions, filtered.sha256, sha256(base))
+    network = network.to(device)
+    before = held_out_accuracy(network, data.held)
+    run = Run(network, state / "recognition.safetensors", print_, progress)
+    objective = Objective(network, contract, recipe, options.seed, device)
+    done = recognise(run, objective, data, PriorWeight() if options.replay else PriorWeight(0, 0))
+    metrics = done.metrics | ({} if before is None else {"before_held_out_accuracy": before})
+    after = done.metrics.get(f"held_out_accuracy_{contract.horizons_ms[0]}ms")
+    if before is not None and after is not None and after < before and not options.keep_worse:
+        shutil.rmtree(state, ignore_errors=True)
+        raise TrainingError(
+            f"adapted, the checkpoint is right on {100 * after:.1f} % of the held-out repetition "
+            f"and was on {100 * before:.1f} % as it was, so nothing was written: keep {base}, "
+            "record better repetitions, or insist with --keep-worse."
+        )
+    contract = contract.model_copy(
+        update={"rotation": done.alignment.rotation, "mirrored": done.alignment.mirrored}
+    )
+    record = training_record("finetune", filtered.sha256, data, options.seed, done, run.seconds)
+    return finish(out, state, network, contract, record, metrics)
+
+
+@torch.no_grad()
+def held_out_accuracy(network: Network, held: dataset.TrainingWindows | None) -> float | None:
+    """Accuracy of a network as it is on windows held out, at the first horizon."""
+    if held is None:
+        return None
+    network.eval()
+    length = held.windowing.window
+    device = network.derive.device
+    hits = n = 0
+    for rows in np.array_split(held.spread(_COMPARED), 4):
+        batch = held.gather(rows)
+        truth = batch.classes[:, 0]
+        decided = network(batch.samples[:, :length].to(device))[:, 0].argmax(1).cpu()
+        hits += int(((decided == truth) & (truth >= 0)).sum())
+        n += int((truth >= 0).sum())
+    return hits / n if n else None

@@ -1,0 +1,1 @@
+"""The report of a run: results.json, results.parquet and report.html, readable without network."""

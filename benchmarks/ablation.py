@@ -2,10 +2,10 @@
 
     python benchmarks/ablation.py 3DCDataset --work FOLDER [--workers 2]
 
-Test recordings are never read. Every row is one change against the row it names; a figure is the
-accuracy on windows inside one label of the last training repetition of the person, which nothing
-was trained on, as mean over the people. One seed. The result goes to benchmarks/ablation.json and,
-as a table, to standard output (docs/ablation.md shows it). Interrupted, it goes on where it was.
+Test recordings are never read. A figure is the accuracy on windows inside one label of the last
+training repetition of the person, of which nothing was learnt or chosen, as mean over the people.
+One seed. The result goes to benchmarks/ablation.json and, as a table, to standard output
+(docs/ablation.md shows it). Interrupted, it goes on where it was.
 """
 
 from __future__ import annotations
@@ -19,23 +19,29 @@ import tempfile
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from semgfin_rt.contracts import Recording
 from semgfin_rt.dsp.scaling import Scaler
 from semgfin_rt.dsp.windows import Windowing
+from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.checkpoint import load_checkpoint
+from semgfin_rt.nn.network import Network
 from semgfin_rt.recordings import load
 from semgfin_rt.train import dataset
 from semgfin_rt.train.adapt import adapt
 from semgfin_rt.train.finetune import finetune, held_out_accuracy
 from semgfin_rt.train.fit import fit
 from semgfin_rt.train.grid import run_grid
+from semgfin_rt.train.heads import PriorWeight, linear_heads
 from semgfin_rt.train.options import AdaptOptions, FinetuneOptions, FitOptions
+from semgfin_rt.train.outcome import fingerprint
 from semgfin_rt.train.protocols.shares import unlabelled_excerpt
+from semgfin_rt.train.recipes import FINETUNE_RECIPES, RECIPES
 from semgfin_rt.train.results import Figure, TaskResult
 
 CLOSED = {"imitator": "closed_form", "horizons_ms": (0,)}
-OWN = {  # trained on the person's own repetitions 0-2; 3 is held out
+OWN: dict[str, dict[str, Any]] = {  # learnt from the person's own repetitions 0 to 2
     "closed form, channels": CLOSED | {"derivations": ("channel",)},
     "closed form, channels and differences": CLOSED | {"derivations": ("channel", "difference")},
     "closed form, channels and averages": CLOSED | {"derivations": ("channel", "average")},
@@ -50,7 +56,7 @@ OWN = {  # trained on the person's own repetitions 0-2; 3 is held out
         "horizons_ms": (0,),
         "features": ("rms", "var", "ssi", "ent"),
     },
-    "random weights, all three": {"horizons_ms": (0,), "pretrain": False},
+    "from labels without imitation, all three": {"horizons_ms": (0,), "pretrain": False},
 }
 OTHERS = {  # a checkpoint of the other people (closed form, all three), then the person
     "zero-shot, as it is": "none",
@@ -60,7 +66,7 @@ OTHERS = {  # a checkpoint of the other people (closed form, all three), then th
     **{f"{n} repetitions, without the prior of other people": f"{n} own" for n in (1, 2, 3)},
     **{f"{n} repetitions, ring not turned": f"{n} no ring" for n in (1, 2, 3)},
 }
-LAST = 3  # the last training repetition of 3DC
+LEARNT, LAST = (0, 1, 2), 3  # training repetitions of 3DC
 
 
 @dataclass(frozen=True)
@@ -77,16 +83,17 @@ def silent(stage: str, step: int, steps: int, loss: float) -> None:
 
 
 def own(task: Task, data: Path, cache: Path) -> TaskResult:
-    """Train on the person alone; the held-out figures are the checkpoint's own."""
+    """Train on the person alone."""
+    (person,) = load(data, [task.subject])
     with tempfile.TemporaryDirectory() as folder:
-        options = FitOptions(**OWN[task.row])
-        contract = fit(load(data, [task.subject]), Path(folder) / "m", options, silent, cache)
-    chosen = contract.history[-1].chosen
-    figures = {
-        task.row: contract.metrics["held_out_accuracy_0ms"],
-        f"{task.row}: MLP alone": chosen["held-out accuracy, 0 ms, mix 0"],
-        f"{task.row}: linear head alone": chosen["held-out accuracy, 0 ms, mix 1"],
-    }
+        options = FitOptions(repetitions=LEARNT, **OWN[task.row])
+        fit([person], Path(folder) / "m", options, silent, cache)
+        network, contract = load_checkpoint(Path(folder) / "m")
+    figures = {task.row: _accuracy(network, contract, person)}
+    for part, mix in (("MLP alone", 0.0), ("linear head alone", 1.0)):
+        for classifier in linear_heads(network):
+            classifier.mix.fill_(mix)
+        figures[f"{task.row}: {part}"] = _accuracy(network, contract, person)
     return _result(task, figures)
 
 
@@ -117,14 +124,13 @@ def others(task: Task, data: Path, cache: Path, people: list[int]) -> TaskResult
                     keep_worse=True,
                 )
                 finetune(base, [person], out, tune, silent, cache)
-            figures[row] = _accuracy(out, person)
+            figures[row] = _accuracy(*load_checkpoint(out), person)
             if out != base:
                 shutil.rmtree(out)
     return _result(task, figures)
 
 
-def _accuracy(folder: Path, person: Recording) -> float | None:
-    network, contract = load_checkpoint(folder)
+def _accuracy(network: Network, contract: ModelContract, person: Recording) -> float | None:
     filtered = dataset.filtered(person, contract.filter_sos)
     windows = dataset.TrainingWindows.build(
         [filtered],
@@ -171,7 +177,7 @@ def main() -> None:
             tasks,
             work,
             arguments.work / group,
-            fingerprint=group,
+            fingerprint=fingerprint(OWN, OTHERS, RECIPES, FINETUNE_RECIPES, PriorWeight()),
             executor="local",
             workers=arguments.workers,
             ray_address=None,

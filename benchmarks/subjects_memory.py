@@ -147,6 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--numbers", type=int, nargs="+", default=NUMBERS)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--note", default="", help="What else there is to say of this run.")
     parser.add_argument("--method", choices=METHODS, help=argparse.SUPPRESS)
     parser.add_argument("--path", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -179,6 +180,7 @@ def main() -> None:
         "training": "preset realtime, window 150 ms, hop 10 ms, horizon 0, 2 % of the steps",
         "machine": f"{processor()}, {memory:.0f} GiB, {os.environ.get('OMP_NUM_THREADS', 'all')} "
         f"thread(s), Python {platform.python_version()}",
+        "note": options.note,
         "date": datetime.now(UTC).date().isoformat(),
     }
     print(json.dumps(result, indent=1))

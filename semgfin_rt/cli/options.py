@@ -61,7 +61,7 @@ def model_options(
     ] = "fin",
     pretrain: Annotated[
         bool,
-        typer.Option("--pretrain/--no-pretrain", help="Without, the FIN keeps random weights."),
+        typer.Option("--pretrain/--no-pretrain", help="Without, the FIN learns from labels."),
     ] = True,
     features: Annotated[
         str | None, typer.Option(help="What the FIN imitates, such as rms,var,ssi,ent.")

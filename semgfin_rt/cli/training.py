@@ -75,10 +75,11 @@ def fit(
             estimate = estimate_fit(recordings, options, report)
         return print_estimate(estimate, out)
     from semgfin_rt.train.fit import fit as train
+    from semgfin_rt.train.processes import one_voice
 
     if not resume:
         _start_afresh(out, alone=devices * nodes == 1)
-    with resumable() as report:
+    with one_voice(options), resumable() as report:
         contract = train(recordings, out, options, report)
     if contract.history:  # one of several processes writes and tells
         _print_chosen(contract)

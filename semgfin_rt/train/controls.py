@@ -39,7 +39,7 @@ MOST_WINDOWS = 40_000
 MOST_SVM_WINDOWS = 5_000
 MOST_FOREST_WINDOWS = 20_000
 _COMPARED = 2_000  # windows on which, and again for which, the SVM's C and gamma are compared
-_TREES = 200
+_TREES = 100
 _SVM_GRID = ParameterGrid({"C": [1.0, 10.0, 100.0], "gamma": [0.25, 1.0]})
 _SVM_DEFAULT = {"C": 10.0, "gamma": 0.25}
 """gamma in units of scikit-learn's `scale`, 1 / (inputs x variance)."""
@@ -222,7 +222,7 @@ METHODS = {
         "shrinkage LDA on the features of Hudgins", _fit_lda(HUDGINS), every_horizon=True
     ),
     "svm": Control("SVM with RBF kernel on rich8, at most 5,000 balanced windows", _fit_svm),
-    "random_forest": Control("random forest of 200 trees on rich8", _fit_forest),
+    "random_forest": Control("random forest of 100 trees on rich8", _fit_forest),
     "majority": Control("the most frequent class", _fit_majority, every_horizon=True),
 }
 

@@ -221,9 +221,12 @@ def estimate_finetune(
 
 
 def fit_recipe(options: FitOptions) -> Recipe:
-    """Numbers of a training; a FIN that does not learn has no steps."""
+    """Numbers of a training; without a FIN, there are no steps of one.
+
+    A FIN that learns from labels takes as many, which cost about the same.
+    """
     recipe = RECIPES[options.preset].shortened(options.shorten)
-    if options.imitator == "fin" and options.pretrain:
+    if options.imitator == "fin":
         return recipe
     return replace(recipe, imitate=replace(recipe.imitate, steps=0))
 

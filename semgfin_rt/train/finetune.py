@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from semgfin_rt.contracts import Recording
+from semgfin_rt.dsp.scaling import Scaler
 from semgfin_rt.errors import OptionError, TrainingError
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.backends import choose_device
@@ -39,7 +41,7 @@ from semgfin_rt.train.recipes import FINETUNE_RECIPES
 from semgfin_rt.train.recognition import recognise
 from semgfin_rt.train.signals import SignalCache
 
-_COMPARED = 2_000  # held-out windows for before and after
+_COMPARED = 10_000  # held-out windows, before as after
 
 
 def finetune(
@@ -89,16 +91,18 @@ def finetune(
         repetitions = training_repetitions(filtered.recordings, options.repetitions)
         require_known_classes(filtered.recordings, repetitions, contract)
         scaler = dataset.fit_scaler(filtered.recordings, repetitions)
+        scale = Scaler(contract.scale_mean, contract.scale_std)
         contract = contract.model_copy(
             update={"scale_mean": tuple(scaler.mean), "scale_std": tuple(scaler.std)}
         )
         data = prepare(filtered.recordings, contract, repetitions)
+        as_before = replace(data.held, scalers=[scale]) if data.held is not None else None
         if (gate := rest_gate(contract, data)) is not None:
             contract = contract.model_copy(update={"rest_gate": gate})
     recipe = FINETUNE_RECIPES[contract.preset].shortened(options.shorten)
     print_ = fingerprint(options, recipe, contract, repetitions, filtered.sha256, sha256(base))
     network = network.to(device)
-    before = held_out_accuracy(network, data.held)
+    before = held_out_accuracy(network, as_before)
     run = Run(network, state / "recognition.safetensors", print_, progress)
     objective = Objective(network, contract, recipe, options.seed, device)
     done = recognise(run, objective, data, PriorWeight() if options.replay else PriorWeight(0, 0))

@@ -8,6 +8,7 @@ are never looked at.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -34,6 +35,8 @@ from semgfin_rt.train.preparation import filter_each, prepare, training_repetiti
 from semgfin_rt.train.recipes import RECIPES
 from semgfin_rt.train.recognition import recognise
 from semgfin_rt.train.signals import SignalCache
+
+_FROM_LABELS = "FIN from labels"
 
 
 def fit(
@@ -97,13 +100,20 @@ def fit(
     if not fabric.is_global_zero:
         return contract
 
+    if options.imitator == "fin" and not options.pretrain:
+        initial = copy.deepcopy(network.classifiers.state_dict())
+        objective = Objective(network, contract, recipe.from_labels, options.seed, device)
+        imitation = Run(network, state / "labels.safetensors", print_, progress)
+        imitation.run(objective.stage("joint", _FROM_LABELS, data.kept, None))
+        network.classifiers.load_state_dict(initial)
     if contract.network.copies > 1:
         network = _copied_per_channel(network, contract).to(device)
     run = Run(network, state / "recognition.safetensors", print_, progress)
     objective = Objective(network, contract, recipe, options.seed, device)
     done = recognise(run, objective, data)
-    if learns:
-        done.steps["FIN"] = recipe.imitate.n_steps(len(data.kept))
+    if options.imitator == "fin":
+        name = "FIN" if options.pretrain else _FROM_LABELS
+        done.steps[name] = recipe.imitate.n_steps(len(data.kept))
     seconds = imitation.seconds + run.seconds
     record = training_record("fit", filtered.sha256, data, options.seed, done, seconds)
     return finish(out, state, network, contract, record, done.metrics)

@@ -30,7 +30,8 @@ class FitOptions(_Options):
     imitator : {"fin", "closed_form"}
         `closed_form` computes the features instead of imitating them: the control.
     pretrain : bool
-        Whether the FIN learns to imitate; without, it keeps its random weights: a control.
+        Whether the FIN learns to imitate. Without, it learns from random weights to tell the
+        movements apart, in as many steps: a control.
     derivations : tuple or None
         Signals whose features are imitated, see `nn.montage`; None: as the preset and the ring
         have it.

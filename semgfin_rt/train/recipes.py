@@ -84,6 +84,14 @@ class Recipe:
         )
 
     @property
+    def from_labels(self) -> Recipe:
+        """The control of imitation: as many steps of the FIN, which learns from labels alone."""
+        joint = replace(
+            self.imitate, classifier_rate=self.classify.classifier_rate, early_stop=False
+        )
+        return replace(self, joint=joint, imitation_weight=0.0)
+
+    @property
     def stages(self) -> dict[str, StageRecipe]:
         """The stages by name."""
         return {"imitate": self.imitate, "classify": self.classify, "joint": self.joint}

@@ -44,10 +44,13 @@ class Schedule:
         By label and hops since it began; `NO_LABEL` where training does not say.
     hop : int
         In samples.
+    first : int
+        Hops that have gone by when the first window after a break is whole.
     """
 
     table: LabelArray
     hop: int
+    first: int
 
     @classmethod
     def fit(
@@ -64,7 +67,8 @@ class Schedule:
         ]
         label, elapsed, target = (np.concatenate(p) for p in zip(*parts, strict=True))
         if not len(label):
-            return cls(np.full((1, 1, len(contract.horizons)), NO_LABEL, np.int16), contract.hop)
+            unknown = np.full((1, 1, len(contract.horizons)), NO_LABEL, np.int16)
+            return cls(unknown, contract.hop, 0)
         n_labels, n_hops = int(max(label.max(), target.max())) + 1, int(elapsed.max()) + 1
         table = np.full((n_labels, n_hops, len(contract.horizons)), NO_LABEL, dtype=np.int16)
         for h in range(len(contract.horizons)):
@@ -73,7 +77,7 @@ class Schedule:
             seen, count = np.unique(key, return_counts=True)
             seen = seen[np.argsort(count, kind="stable")]  # the most frequent is written last
             table.reshape(-1, table.shape[2])[seen // n_labels, h] = seen % n_labels
-        return cls(table, contract.hop)
+        return cls(table, contract.hop, (contract.window - 1) // contract.hop)
 
     def forecast(self, present: LabelArray, newest: IndexArray) -> LabelArray:
         """Forecast from present decisions in the order of time.
@@ -93,8 +97,10 @@ class Schedule:
         fallback = persistence(present, n_horizons)
         if not len(present):
             return fallback
-        begins = np.insert((np.diff(present) != 0) | (np.diff(newest) != self.hop), 0, True)
+        breaks = np.insert(np.diff(newest) != self.hop, 0, True)
+        begins = breaks | np.insert(np.diff(present) != 0, 0, True)
         elapsed = _since(begins)
+        elapsed += np.where(breaks[np.arange(len(present)) - elapsed], self.first, 0)
         seen = (present >= 0) & (present < n_labels) & (elapsed < n_hops)
         read = self.table[np.where(seen, present, 0), np.where(seen, elapsed, 0)]
         return np.where(seen[:, None] & (read != NO_LABEL), read, fallback)

@@ -49,7 +49,7 @@ def compute(task: Task, log: Path) -> TaskResult:
         raise RecordingError("subject 7 has no repetition 5: choose others.")
     generator = torch.Generator().manual_seed(task.seed)
     matrix = torch.randn(700, 700, generator=generator)
-    value = float("nan") if task.action == "undefined" else float((matrix @ matrix).std())
+    value = None if task.action == "undefined" else float((matrix @ matrix).std())
     figure = Figure(
         subject=task.seed, seed=task.seed, method="fin", measure="accuracy", value=value
     )

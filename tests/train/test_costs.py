@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 
 import numpy as np
@@ -52,7 +53,7 @@ def test_a_whole_batch_of_the_published_network_costs_what_its_windows_do():
     began = time.perf_counter()
     paper = measured(preset="paper", window_ms=300, shorten=1.0)
     assert paper.imitate > time.perf_counter() - began
-    assert paper.step_bytes > 100e6
+    assert paper.step_bytes > 50e6  # one of its four FINs at a time
 
 
 def test_controls_scale_with_windows_as_they_do():
@@ -73,6 +74,7 @@ def test_every_control_is_measured():
 
 
 def test_memory_that_is_touched_is_counted():
+    gc.collect()  # what earlier tests have left would be given back meanwhile
     before = resident_bytes()
     held = np.ones(20_000_000)  # 160 MB
     assert resident_bytes() - before > 0.9 * held.nbytes

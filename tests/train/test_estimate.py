@@ -53,12 +53,12 @@ def test_what_is_not_trained_takes_no_time():
         kind: {p.name for p in estimate_fit([small_subject()], options(**changes), quiet).parts}
         for kind, changes in {
             "cnn": {"classifier": "cnn"},
-            "random": {"pretrain": False},
+            "computed": {"imitator": "closed_form"},
             "one": {"repetitions": (1,)},
         }.items()
     }
     assert names["cnn"] == {"read and filter", "FIN", "classifier", "joint"}
-    assert "FIN" not in names["random"]
+    assert "FIN" not in names["computed"]
     assert "classifier" not in names["one"]  # nothing is held out: the linear heads alone
 
 
@@ -124,7 +124,7 @@ def test_the_published_grid_takes_weeks_and_is_estimated_in_seconds(people):
     found = estimate_protocol("paper", people, chosen, quiet)
     assert "15 checkpoints are trained, then 23 tasks scored, 2 at a time" in found.notes[0]
     sizes = {part.name: part.size for part in found.parts}
-    assert sizes["checkpoints: FIN"].startswith("5 x at most")
+    assert sizes["checkpoints: FIN"].startswith("10 x at most")
     assert sizes["checkpoints: joint"].startswith("15 x at most")
     assert {"tasks: fin", "tasks: closed_form", "tasks: random_weights", "tasks: controls"} <= set(
         sizes

@@ -118,20 +118,20 @@ def test_the_published_network_on_features_that_are_computed(tmp_path):
     assert network(torch.randn(2, 30, 3)).shape == (2, 2, 3)
 
 
-def test_without_pre_training_the_fin_keeps_its_random_weights(tmp_path, base):
+def test_without_pre_training_the_fin_learns_from_labels(tmp_path, base):
     recordings = [small_subject(1), small_subject(2)]
     contract = fit(recordings, tmp_path / "m", options(pretrain=False), quiet)
-    assert set(contract.history[0].steps) == {"classifier", "all repetitions"}
+    steps = contract.history[0].steps
+    assert set(steps) == {"FIN from labels", "classifier", "all repetitions"}
+    assert steps["FIN from labels"] == load_contract(base).history[0].steps["FIN"]
     torch.manual_seed(SMOKE.seed)
     fresh = Network(contract).state_dict()
-    random, trained = weights(tmp_path / "m"), weights(base)
+    taught, imitating = weights(tmp_path / "m"), weights(base)
     fins = [name for name in fresh if name.startswith("imitator.")]
     assert fins
     for name in fins:
-        assert torch.equal(random[name], fresh[name])
-        assert not torch.equal(trained[name], fresh[name])
-    mlp = "classifiers.0.layers.1.weight"
-    assert not torch.equal(random[mlp], fresh[mlp])
+        assert not torch.equal(taught[name], fresh[name])
+        assert not torch.equal(taught[name], imitating[name])
 
 
 def test_the_history_tells_where_the_weights_come_from(base):

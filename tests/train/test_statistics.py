@@ -57,11 +57,10 @@ def test_seeds_are_averaged_within_a_person_first():
     assert found.std == pytest.approx(np.std([0.7, 0.9], ddof=1))
 
 
-@pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
-def test_undefined_values_are_left_out(value):
-    scores = average_seeds([figure("fin", 1, 0.5), figure("fin", 1, value, 1)])
+def test_undefined_values_are_left_out():
+    scores = average_seeds([figure("fin", 1, 0.5), figure("fin", 1, None, 1)])
     assert scores == {Cell("accuracy_steady", "fin"): {1: 0.5}}
-    assert average_seeds([figure("fin", 1, value)]) == {}
+    assert average_seeds([figure("fin", 1, None)]) == {}
 
 
 def test_one_person_has_no_spread_and_nobody_has_nothing():

@@ -137,7 +137,7 @@ def _training(recording: Recording, contract: ModelContract) -> list[int]:
 def _from_excerpt(excerpt: Recording, contract: ModelContract) -> tuple[Scaler, _Normalise]:
     """Statistics of signal and features of the unlabelled seconds."""
     filtered = dataset.filtered(excerpt, contract.filter_sos)
-    scaler = Scaler.fit([filtered.samples], contract.channels)
+    scaler = dataset.fit_scaler([filtered], np.unique(filtered.repetitions).tolist())
     windowing = Windowing(contract.window, contract.hop)
     newest = window_table(filtered, windowing, (0,)).newest
     newest = newest[~dataset.holds_damage(filtered, newest, contract.window)]

@@ -81,6 +81,7 @@ class Draft:
         """Have a checkpoint trained; its key."""
         chosen = fit.model_copy(update={"seed": seed} | NETWORKS[method])
         recipe = RECIPES[chosen.preset].shortened(chosen.shorten)
+        recipe = recipe if chosen.pretrain else recipe.from_labels
         content = outcome.fingerprint([p.sha256 for p in people], chosen, recipe)
         who = str(people[0].subject) if len(people) == 1 else f"{len(people)}people"
         key = f"{method}-of-{who}-seed{seed}-{content[:12]}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from semgfin_rt.contracts import Recording
-from semgfin_rt.dsp.scaling import Scaler
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.backends import TorchBackend, choose_device
 from semgfin_rt.nn.checkpoint import load_checkpoint
@@ -37,7 +38,7 @@ def score_imitation(task: Task, recording: Recording, setting: Setting) -> TaskR
 
 def _own_scale(excerpt: Recording, contract: ModelContract) -> ModelContract:
     filtered = dataset.filtered(excerpt, contract.filter_sos)
-    scaler = Scaler.fit([filtered.samples], contract.channels)
+    scaler = dataset.fit_scaler([filtered], np.unique(filtered.repetitions).tolist())
     return contract.model_copy(
         update={"scale_mean": tuple(scaler.mean), "scale_std": tuple(scaler.std)}
     )

@@ -107,12 +107,8 @@ def _loso(draft: Draft) -> None:
     if draft.adaptable:
         amounts.append(Amount(condition=draft.unlabelled, kind="unlabelled"))
     raw, own = (
-        Amount(condition=NOTHING, controls=("lda", "majority")),
-        Amount(
-            condition=draft.unlabelled,
-            kind="unlabelled",
-            controls=("lda", "lda_hudgins", "svm", "random_forest", "majority"),
-        ),
+        Amount(condition=NOTHING, controls=tuple(METHODS)),
+        Amount(condition=draft.unlabelled, kind="unlabelled", controls=tuple(METHODS)),
     )
     draft.notes.append(
         "The controls have learnt from the other people's training repetitions, with their "

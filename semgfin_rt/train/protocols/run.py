@@ -11,6 +11,7 @@ import numpy as np
 
 from semgfin_rt.train import outcome
 from semgfin_rt.train.grid import run_grid
+from semgfin_rt.train.heads import PriorWeight
 from semgfin_rt.train.loop import Progress
 from semgfin_rt.train.protocols.classical import score_controls
 from semgfin_rt.train.protocols.imitation import score_imitation
@@ -20,6 +21,7 @@ from semgfin_rt.train.protocols.plan import plan
 from semgfin_rt.train.protocols.scoring import Setting
 from semgfin_rt.train.protocols.survey import Survey, survey
 from semgfin_rt.train.protocols.tasks import Plan, Task
+from semgfin_rt.train.recipes import FINETUNE_RECIPES, RECIPES
 from semgfin_rt.train.report.summary import RunSummary
 from semgfin_rt.train.report.write import write_report
 from semgfin_rt.train.results import TaskResult
@@ -83,7 +85,12 @@ def run_protocol(
         planned.tasks,
         partial(score, setting=setting),
         out,
-        fingerprint=outcome.fingerprint(name, found, options.what_counts()),
+        fingerprint=outcome.fingerprint(
+            name,
+            found,
+            options.what_counts(),
+            *(RECIPES, FINETUNE_RECIPES, PriorWeight(), outcome.versions()),
+        ),
         executor=options.executor,
         workers=options.workers,
         ray_address=options.ray_address,
@@ -157,7 +164,8 @@ def log_line(
     rivals = {
         key: value
         for key, value in means.items()
-        if key[0] not in (OURS, BOUND, *FORECASTS) and not key[0].startswith("ensemble")
+        if key[0] not in (OURS, f"{OURS}_linear", BOUND, *FORECASTS)
+        and not key[0].startswith("ensemble")
     }
     people = ", ".join(str(person.subject) for person in found.people)
     repetitions = sorted({n for person in found.people for n in person.test})

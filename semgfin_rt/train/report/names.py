@@ -13,7 +13,7 @@ METHOD_NAMES = {
     "lda_hudgins": "LDA on Hudgins TD features",
     "svm": "SVM on rich8",
     "random_forest": "random forest on rich8",
-    "random_weights": "same network, random weights",
+    "random_weights": "same network, no imitation",
     "majority": "majority class",
     "persistence": "persistence",
     "schedule": "schedule",

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pyarrow.parquet as pq
 import pytest
 from pretend import pretend_contract, pretend_imitation, pretend_task, run_summary
+from pydantic import ValidationError
 
 from semgfin_rt.errors import OptionError
 from semgfin_rt.train.report.write import write_report
@@ -176,13 +177,15 @@ def test_what_is_said_of_the_data(tmp_path, tasks, dataset, banner, stated):
     assert "not from a medical device" in text
 
 
-def test_a_value_that_is_no_number_is_null(tmp_path):
+def test_a_value_that_is_not_known_is_null(tmp_path):
     row = {"subject": 1, "seed": 0, "method": "fin", "measure": "r2", "feature": "zc"}
-    nan = [Figure(value=value, **row) for value in (float("nan"), float("inf"))]
-    written(tmp_path, [TaskResult(figures=nan)])
+    unknown = [Figure(value=None, **row), Figure(value=None, horizon_ms=50, **row)]
+    written(tmp_path, [TaskResult(figures=unknown)])
     content = json.loads((tmp_path / "results.json").read_text())
     assert [f["value"] for f in content["figures"]] == [None, None]
     assert pq.read_table(tmp_path / "results.parquet")["value"].null_count == 2
+    with pytest.raises(ValidationError):
+        Figure(value=float("nan"), **row)
 
 
 def test_every_measure_may_come_alone(tmp_path):

@@ -109,6 +109,8 @@ def print_protocol(out: Path, results: Sequence[TaskResult]) -> None:
             _print_table(table.caption, table.header, table.rows)
     if found.run.dataset == "synthetic":
         print("Synthetic subjects: this says nothing about people.")
+    if found.run.config.get("quick"):
+        print("A smoke run: these figures mean nothing.")
     print(f"wrote {out / 'report.html'}")
 
 

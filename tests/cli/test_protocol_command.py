@@ -23,6 +23,7 @@ def test_it_prints_the_figures_and_where_the_report_lies(ran):
     assert "FIN (ours)" in told
     assert "100 ms" in told
     assert "nothing about people" in told
+    assert "A smoke run: these figures mean nothing." in told
     assert told.endswith(f"wrote {out / 'report.html'}")
     assert (out / "report.html").is_file()
     written = json.loads((out / "results.json").read_text())

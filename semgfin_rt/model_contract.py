@@ -221,6 +221,18 @@ class ModelContract(_Frozen):
         """Labels, in the order of the classifier's outputs."""
         return tuple(c.id for c in self.classes)
 
+    def learnt_repetitions(self, dataset: str, subject: int) -> frozenset[int]:
+        """Repetitions of a person that any training of this checkpoint has learnt from.
+
+        Numbers are compared, not samples: another recording under the same numbers counts as well.
+        """
+        return frozenset(
+            repetition
+            for record in self.history
+            if record.dataset == dataset and subject in record.subjects
+            for repetition in record.repetitions
+        )
+
     def class_name(self, label: int) -> str:
         """Name of `label`; a dash for `NO_LABEL`, the number for a label the model lacks."""
         names = {c.id: c.name for c in self.classes}

@@ -8,7 +8,7 @@ from signals import CHANNELS, tiny_contract
 
 from semgfin_rt.contracts import NO_LABEL, SignalSpec
 from semgfin_rt.errors import ContractMismatchError
-from semgfin_rt.model_contract import ClassLabel, ModelContract
+from semgfin_rt.model_contract import ClassLabel, ModelContract, TrainingRecord
 
 
 def changed(**values):
@@ -146,3 +146,28 @@ def test_a_signal_that_does_not_fit(spec, given_, wanted):
     assert wanted in message
     assert message.endswith(".")
     assert ": " in message  # and then what to do
+
+
+def test_what_was_learnt_of_a_person():
+    first = TrainingRecord(
+        command="fit",
+        dataset="db2",
+        subjects=(1, 2),
+        repetitions=(1, 3),
+        held_out=(3,),
+        data_sha256="",
+        windows=1,
+        seed=0,
+        steps={},
+        seconds=0.0,
+        chosen={},
+        versions={},
+        date="2026-01-01",
+    )
+    later = first.model_copy(update={"subjects": (2,), "repetitions": (4,)})
+    unlabelled = first.model_copy(update={"subjects": (5,), "repetitions": ()})
+    contract = tiny_contract().model_copy(update={"history": (first, later, unlabelled)})
+    assert contract.learnt_repetitions("db2", 1) == {1, 3}
+    assert contract.learnt_repetitions("db2", 2) == {1, 3, 4}
+    assert not contract.learnt_repetitions("db2", 5)
+    assert not contract.learnt_repetitions("3dc", 1)

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from semgfin_rt.app.readout import percentiles
 from semgfin_rt.contracts import Recording
@@ -90,10 +89,8 @@ def seen_in_training(recording: Recording, contract: ModelContract, pushed: int)
     Numbers are compared, not samples: another recording under the same numbers counts as well. A
     recording that is played round and round counts each time.
     """
-    seen: npt.NDArray[np.bool_] = np.zeros(len(recording.samples), bool)
-    for record in contract.history:
-        if record.dataset == recording.dataset and recording.subject in record.subjects:
-            seen |= np.isin(recording.repetitions, record.repetitions)
+    learnt = contract.learnt_repetitions(recording.dataset, recording.subject)
+    seen = np.isin(recording.repetitions, list(learnt))
     return float(np.resize(seen, pushed).mean()) if pushed else 0.0
 
 

@@ -230,8 +230,13 @@ def _print_before_and_after(contract: ModelContract) -> None:
     before = contract.metrics.get("before_held_out_accuracy")
     after = contract.metrics.get(f"held_out_accuracy_{contract.horizons_ms[0]}ms")
     held = contract.history[-1].held_out
-    if before is None or not held:
+    if not held:
         print("One repetition: nothing was held out, so before and after cannot be compared.")
+    elif before is None:
+        print(
+            f"The checkpoint had learnt repetition {held[0]} of this person: before and after "
+            "cannot be compared."
+        )
     elif after is None:
         print(f"Repetition {held[0]}: {100 * before:.1f} % right before; trained on, too, after.")
     else:

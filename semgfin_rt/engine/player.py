@@ -30,7 +30,6 @@ from semgfin_rt.sources.recording import truth_events
 
 TRUTH_SUFFIX = "-truth"
 CHUNK_S = 0.005  # of signal
-_RING = {"db2": 8, "3dc": 10, "synthetic": 8}  # first channels, equally spaced round the forearm
 _START_S = 60.0  # a slow machine imports NumPy and liblsl in a few seconds
 _STOP_S = 5.0
 
@@ -44,6 +43,7 @@ class _Play:
     events: tuple[TruthEvent, ...]
     name: str
     source_id: str
+    ring: tuple[int, ...]
     dataset: str
     subject: int
     speed: float
@@ -216,6 +216,7 @@ class Player:
             tuple(truth_events(recording)),
             self.name,
             self.source_id,
+            recording.ring,
             recording.dataset,
             recording.subject,
             self.speed,
@@ -252,9 +253,8 @@ def _main(play: _Play, link: Connection, pushed: Any, stop: Event) -> None:
 
 def _outlets(play: _Play) -> tuple[Any, Any]:
     api = lsl.api()
-    ring = _RING.get(play.dataset, 0)
-    n_channels = len(play.spec.channels)
-    angles = [i * 360.0 / ring if i < ring else None for i in range(n_channels)]
+    at = {channel: 360.0 * k / len(play.ring) for k, channel in enumerate(play.ring)}
+    angles = [at.get(channel) for channel in range(len(play.spec.channels))]
     extra = {
         "manufacturer": "semgfin_rt player",
         "speed": repr(play.speed),
@@ -266,7 +266,7 @@ def _outlets(play: _Play) -> tuple[Any, Any]:
         "EMG",
         play.source_id,
         play.spec,
-        angles if n_channels >= ring else (),
+        angles if play.ring else (),
         extra,
     )
     markers = api.StreamInfo(

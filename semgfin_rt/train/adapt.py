@@ -22,13 +22,12 @@ from semgfin_rt.nn.backends import choose_device
 from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.nn.classifiers import FeatureMLP
 from semgfin_rt.nn.montage import Montage
-from semgfin_rt.nn.network import Network
 from semgfin_rt.train import dataset, heads, people
 from semgfin_rt.train.loop import Progress
 from semgfin_rt.train.options import AdaptOptions
 from semgfin_rt.train.outcome import finish, require_replaceable, resume_folder, today, versions
+from semgfin_rt.train.recognition import set_person
 
-_BATCH = 512
 _RIDGE = 0.01  # of the mean variance: a covariance of few people stays invertible
 
 
@@ -67,18 +66,14 @@ def adapt(
             "use `semgfin-train finetune`."
         )
     filtered = dataset.filtered(recording, contract.filter_sos)
-    newest = _whole_windows(filtered, contract, options.seconds)
+    windows = _whole_windows(filtered, contract, options.seconds)
     with resume_folder(out) as state:
-        used = np.unique(newest[:, None] + np.arange(1 - contract.window, 1))
-        scaler = Scaler.fit([filtered.samples[used]], contract.channels)
         network = network.to(choose_device(options.device))
-        features = _features(network, filtered, newest, scaler, contract.window)
+        features = people.FeatureTable.read(network, windows, len(windows)).features
         person = find_person(features, contract, heads.linear_heads(network)[0])
         alignment = person.alignment
         progress("adapt", 1, 1, 0.0)
-        for h, classifier in enumerate(heads.linear_heads(network)):
-            classifier.shift.copy_(person.shift[h])
-            classifier.scale.copy_(person.scale[h])
+        set_person(network, [person])
         record = TrainingRecord(
             command="adapt",
             dataset=recording.dataset,
@@ -86,18 +81,18 @@ def adapt(
             repetitions=(),
             held_out=(),
             data_sha256=dataset.data_sha256([recording]),
-            windows=len(newest),
+            windows=len(windows),
             seed=0,
             steps={},
-            seconds=round(len(used) / contract.rate, 2),
+            seconds=0.0,
             chosen={"rotation": alignment.rotation, "mirrored": float(alignment.mirrored)},
             versions=versions(),
             date=today(),
         )
         contract = contract.model_copy(
             update={
-                "scale_mean": tuple(scaler.mean),
-                "scale_std": tuple(scaler.std),
+                "scale_mean": tuple(windows.scalers[0].mean),
+                "scale_std": tuple(windows.scalers[0].std),
                 "rotation": alignment.rotation,
                 "mirrored": alignment.mirrored,
             }
@@ -154,10 +149,11 @@ def _log_likelihood(inputs: Tensor, means: Tensor, covariance: Tensor) -> Tensor
 
 def _whole_windows(
     filtered: Recording, contract: ModelContract, seconds: float
-) -> dataset.IndexArray:
-    """Newest samples of the windows in the first `seconds`, those with damage left out."""
-    table = window_table(filtered, Windowing(contract.window, contract.hop), (0,))
-    newest = table.newest[~dataset.holds_damage(filtered, table.newest, contract.window)]
+) -> dataset.TrainingWindows:
+    """Windows in the first `seconds`, those with damage left out; no class is known of any."""
+    windowing = Windowing(contract.window, contract.hop)
+    newest = window_table(filtered, windowing, (0,)).newest
+    newest = newest[~dataset.holds_damage(filtered, newest, contract.window)]
     newest = newest[newest < round(seconds * contract.rate)]
     if not len(newest):
         raise OptionError(
@@ -165,25 +161,15 @@ def _whole_windows(
             f"{1000 * contract.window / contract.rate:g} ms: give some seconds in which every "
             "movement is made once."
         )
-    return newest
-
-
-@torch.no_grad()
-def _features(
-    network: Network,
-    filtered: Recording,
-    newest: dataset.IndexArray,
-    scaler: Scaler,
-    window: int,
-) -> Tensor:
-    """Run the FIN and keep what the classifiers read.
-
-    Returns (n_windows, n_horizons, n_features, n_signals, k_outputs).
-    """
-    network.eval()
-    parts = []
-    for rows in np.array_split(newest, max(1, len(newest) // _BATCH)):
-        samples = scaler(filtered.samples[rows[:, None] + np.arange(1 - window, 1)])
-        windows = torch.from_numpy(samples).to(network.derive.device)
-        parts.append(network.imitate(windows)[:, :, network.read].cpu())
-    return torch.cat(parts)
+    used = np.unique(newest[:, None] + np.arange(1 - contract.window, 1))
+    n = len(newest)
+    return dataset.TrainingWindows(
+        signals=[filtered.samples],
+        scalers=[Scaler.fit([filtered.samples[used]], contract.channels)],
+        record=np.zeros(n, dtype=np.int64),
+        newest=newest,
+        classes=np.full((n, 1), -1),
+        valid=np.ones((n, 1), dtype=np.bool_),
+        windowing=windowing,
+        horizons=(0,),
+    )

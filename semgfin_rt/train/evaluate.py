@@ -114,10 +114,8 @@ def evaluate(
         },
         "test_repetitions": wanted,
         "seen_in_training": any(
-            set(wanted) & set(record.repetitions)
-            and set(map(int, by_subject["all"])) & set(record.subjects)
-            and record.dataset == first.dataset
-            for record in contract.history
+            contract.learnt_repetitions(first.dataset, int(subject)) & set(wanted)
+            for subject in by_subject["all"]
         ),
         "dataset": first.dataset,
         "preset": contract.preset,
@@ -140,12 +138,11 @@ def _control_repetitions(
 ) -> list[int]:
     """Repetitions of this person that the control may learn from.
 
-    Those that the checkpoint itself learnt from, where it knows the person; otherwise all that are
-    neither tested nor kept for testing.
+    Those that the checkpoint itself learnt from, where it has learnt from the person at all;
+    otherwise all that are neither tested nor kept for testing.
     """
-    for record in reversed(contract.history):
-        if record.dataset == recording.dataset and recording.subject in record.subjects:
-            return [i for i in record.repetitions if i not in tested]
+    if learnt := contract.learnt_repetitions(recording.dataset, recording.subject):
+        return sorted(learnt - set(tested))
     kept_back = {*tested, *recording.test_repetitions}
     return [int(i) for i in np.unique(recording.repetitions) if i not in kept_back]
 

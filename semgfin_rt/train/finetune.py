@@ -72,8 +72,8 @@ def finetune(
     Raises
     ------
     TrainingError
-        When the result is worse than `base` on the held-out repetition; nothing is written then,
-        unless `options.keep_worse`.
+        When the result is worse than `base` on the held-out repetition, which `base` has not learnt
+        either; nothing is written then, unless `options.keep_worse`.
     OptionError, ContractMismatchError, CheckpointError
         One sentence on what does not fit.
     """
@@ -96,14 +96,18 @@ def finetune(
             update={"scale_mean": tuple(scaler.mean), "scale_std": tuple(scaler.std)}
         )
         data = prepare(filtered.recordings, contract, repetitions)
-        as_before = replace(data.held, scalers=[scale]) if data.held is not None else None
+        person = filtered.recordings[0]
+        learnt = contract.learnt_repetitions(person.dataset, person.subject)
+        as_before = None  # a repetition that the checkpoint has learnt says nothing
+        if data.held is not None and not learnt & set(data.held_out):
+            as_before = replace(data.held, scalers=[scale])
         if (gate := rest_gate(contract, data)) is not None:
             contract = contract.model_copy(update={"rest_gate": gate})
     recipe = FINETUNE_RECIPES[contract.preset].shortened(options.shorten)
-    print_ = fingerprint(options, recipe, contract, repetitions, filtered.sha256, sha256(base))
+    identity = fingerprint(options, recipe, contract, repetitions, filtered.sha256, sha256(base))
     network = network.to(device)
     before = held_out_accuracy(network, as_before)
-    run = Run(network, state / "recognition.safetensors", print_, progress)
+    run = Run(network, state / "recognition.safetensors", identity, progress)
     objective = Objective(network, contract, recipe, options.seed, device)
     done = recognise(run, objective, data, PriorWeight() if options.replay else PriorWeight(0, 0))
     metrics = done.metrics | ({} if before is None else {"before_held_out_accuracy": before})

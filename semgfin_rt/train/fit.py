@@ -84,14 +84,14 @@ def fit(
         data = prepare(filtered.recordings, contract, repetitions)
         contract = with_feature_statistics(contract, data)
     recipe = RECIPES[options.preset].shortened(options.shorten)
-    print_ = fingerprint(options, recipe, contract, repetitions, filtered.sha256)
+    identity = fingerprint(options, recipe, contract, repetitions, filtered.sha256)
 
     learns = options.imitator == "fin" and options.pretrain
     processes.start(fabric)
     torch.manual_seed(options.seed)
     shared = contract.network.model_copy(update={"copies": 1})
     network = Network(contract.model_copy(update={"network": shared})).to(fabric.device)
-    imitation = Run(network, state / "imitation.safetensors", print_, progress, fabric)
+    imitation = Run(network, state / "imitation.safetensors", identity, progress, fabric)
     objective = Objective(network, contract, recipe, options.seed, fabric.device)
     objective = processes.shared_objective(imitation, objective)
     if learns:
@@ -103,12 +103,12 @@ def fit(
     if options.imitator == "fin" and not options.pretrain:
         initial = copy.deepcopy(network.classifiers.state_dict())
         objective = Objective(network, contract, recipe.from_labels, options.seed, device)
-        imitation = Run(network, state / "labels.safetensors", print_, progress)
+        imitation = Run(network, state / "labels.safetensors", identity, progress)
         imitation.run(objective.stage("joint", _FROM_LABELS, data.kept, None))
         network.classifiers.load_state_dict(initial)
     if contract.network.copies > 1:
         network = _copied_per_channel(network, contract).to(device)
-    run = Run(network, state / "recognition.safetensors", print_, progress)
+    run = Run(network, state / "recognition.safetensors", identity, progress)
     objective = Objective(network, contract, recipe, options.seed, device)
     done = recognise(run, objective, data)
     if options.imitator == "fin":

@@ -26,7 +26,8 @@ class PriorWeight:
     Attributes
     ----------
     means, covariance : float
-        0.4 and 0.3 did best on held-out training repetitions of 3DC (docs/ablation.md).
+        Between what did best on held-out training repetitions of 3DC with one repetition of the
+        person and with three (docs/ablation.md).
     """
 
     means: float = 0.4

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from semgfin_rt.errors import TrainingError
 from semgfin_rt.nn.montage import Alignment, Montage
+from semgfin_rt.nn.network import Network
 from semgfin_rt.train import heads, people
 from semgfin_rt.train.loop import Run
 from semgfin_rt.train.objectives import Objective
@@ -78,7 +79,7 @@ def recognise(
                 everything.classes[known, h],
                 everything.person[known],
             )
-    set_person(objective, persons)
+    set_person(network, persons)
     return Recognised({stage.name: stage.steps for stage in stages}, chosen, metrics, alignments[0])
 
 
@@ -116,11 +117,11 @@ def set_mixes(objective: Objective, mixes: list[float]) -> None:
         classifier.mix.fill_(mix)
 
 
-def set_person(objective: Objective, persons: list[Person]) -> None:
+def set_person(network: Network, persons: list[Person]) -> None:
     """Put a person's statistics into the network; of several people, the mean of theirs."""
     shift = torch.stack([p.shift for p in persons]).mean(0)
     scale = torch.stack([p.scale for p in persons]).mean(0)
-    for h, classifier in enumerate(heads.linear_heads(objective.network)):
+    for h, classifier in enumerate(heads.linear_heads(network)):
         classifier.shift.copy_(shift[h])
         classifier.scale.copy_(scale[h])
 

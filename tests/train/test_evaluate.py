@@ -256,7 +256,13 @@ def test_one_class_alone_has_no_lda_and_no_traceback(trained):
 
 def test_lda_learns_what_the_checkpoint_learnt_from(trained):
     contract, backend = trained
-    few = contract.history[-1].model_copy(update={"repetitions": (3,), "subjects": (1,)})
-    adapted = contract.model_copy(update={"history": (*contract.history, few)})
-    result = evaluate(adapted, backend, [small_subject(1), small_subject(9)], None, quiet)
-    assert result["controls"]["lda_repetitions"] == {"1": [3], "9": [1, 3, 4, 6]}
+    base = contract.history[-1]
+    few = base.model_copy(update={"repetitions": (3,), "subjects": (1, 8)})
+    unlabelled = base.model_copy(update={"repetitions": (), "subjects": (9,)})
+    adapted = contract.model_copy(update={"history": (*contract.history, few, unlabelled)})
+    people = [small_subject(n) for n in (1, 8, 9)]
+    result = evaluate(adapted, backend, people, None, quiet)
+    everything = [1, 3, 4, 6]
+    learnt = {"1": everything, "8": [3], "9": everything}  # 1 before, and 3 once more
+    assert result["controls"]["lda_repetitions"] == learnt
+    assert set(result["controls"]["lda_by_subject"].values()).isdisjoint({None})

@@ -225,7 +225,7 @@ def test_before_and_after_on_the_held_out_repetition(tmp_path, ring_people):
     assert load_contract(tmp_path / "m").metrics == metrics
 
 
-def mislabelled(subject=1):
+def mislabelled(subject=7):
     """A person whose movements are called by others' names, but for the held-out repetition."""
     recording = ring_subject(subject)
     wrong = np.isin(recording.repetitions, (1, 3))
@@ -256,6 +256,14 @@ def test_what_is_worse_is_kept_on_demand_after_a_refusal_too(tmp_path, ring_peop
     assert metrics["held_out_accuracy_0ms"] < metrics["before_held_out_accuracy"]
     load_checkpoint(tmp_path / "out")
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_repetition_that_the_checkpoint_has_learnt_refuses_nothing(tmp_path, ring_people):
+    """Before would be the accuracy on training data, which no result need reach."""
+    contract = finetune(ring_people, [mislabelled(1)], tmp_path / "out", LONGER, quiet)
+    assert contract.history[-1].held_out == (4,)
+    assert "before_held_out_accuracy" not in contract.metrics
+    assert "held_out_accuracy_0ms" in contract.metrics
 
 
 def test_a_refusal_keeps_the_older_checkpoint(tmp_path, ring_people):

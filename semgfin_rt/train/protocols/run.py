@@ -70,18 +70,21 @@ def run_protocol(
     def tell_bases(_stage: str, step: int, steps: int, loss: float) -> None:
         progress("bases", step, steps, loss)
 
-    run_grid(
+    grid = partial(
+        run_grid,
+        executor=options.executor,
+        workers=options.workers,
+        ray_address=options.ray_address,
+        resume=options.resume,
+    )
+    grid(
         planned.bases,
         partial(train_base, setting=setting),
         setting.bases,
         fingerprint="bases",  # the keys say everything
-        executor=options.executor,
-        workers=options.workers,
-        ray_address=options.ray_address,
         progress=tell_bases,
-        resume=options.resume,
     )
-    results = run_grid(
+    results = grid(
         planned.tasks,
         partial(score, setting=setting),
         out,
@@ -91,11 +94,7 @@ def run_protocol(
             options.what_counts(),
             *(RECIPES, FINETUNE_RECIPES, PriorWeight(), outcome.versions()),
         ),
-        executor=options.executor,
-        workers=options.workers,
-        ray_address=options.ray_address,
         progress=progress,
-        resume=options.resume,
     )
     summary = RunSummary(
         protocol=name,

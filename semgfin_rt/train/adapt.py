@@ -84,7 +84,7 @@ def adapt(
             windows=len(windows),
             seed=0,
             steps={},
-            seconds=0.0,
+            seconds=round(len(_covered(windows.newest, contract.window)) / contract.rate, 2),
             chosen={"rotation": alignment.rotation, "mirrored": float(alignment.mirrored)},
             versions=versions(),
             date=today(),
@@ -161,7 +161,7 @@ def _whole_windows(
             f"{1000 * contract.window / contract.rate:g} ms: give some seconds in which every "
             "movement is made once."
         )
-    used = np.unique(newest[:, None] + np.arange(1 - contract.window, 1))
+    used = _covered(newest, contract.window)
     n = len(newest)
     return dataset.TrainingWindows(
         signals=[filtered.samples],
@@ -173,3 +173,9 @@ def _whole_windows(
         windowing=windowing,
         horizons=(0,),
     )
+
+
+def _covered(newest: dataset.IndexArray, window: int) -> dataset.IndexArray:
+    """Samples that some window holds, each once."""
+    covered: dataset.IndexArray = np.unique(newest[:, None] + np.arange(1 - window, 1))
+    return covered

@@ -64,15 +64,15 @@ def test_finetune_with_one_repetition_holds_nothing_out(data, model, tmp_path):
 
 
 def test_finetune_keeps_nothing_worse_unless_told(data, model, tmp_path):
-    """Of the person whom the checkpoint knows, repetition 1 with its movements mixed up."""
+    """Of a person whom the checkpoint does not know, repetition 1 with its movements mixed up."""
     contents = loadmat(data / "S1_E1_A1.mat")
     contents = {key: value for key, value in contents.items() if not key.startswith("__")}
     labels = contents["restimulus"].copy()
     n = min(len(labels), len(contents["rerepetition"]))
     mixed = (contents["rerepetition"][:n] == 1) & (labels[:n] > 0)
     labels[:n][mixed] = labels[:n][mixed] % 3 + 1
-    file = tmp_path / "S1_E1_A1.mat"
-    savemat(file, contents | {"restimulus": labels})
+    file = tmp_path / "S7_E1_A1.mat"
+    savemat(file, contents | {"restimulus": labels, "subject": 7})
     worse = ("finetune", model, file, "--repetitions", "1,3", "--quick")
     refused([*worse, "--out", tmp_path / "T"], "so nothing was written", "--keep-worse")
     assert names(tmp_path) <= {file.name, "T.resume"}

@@ -30,7 +30,7 @@ from semgfin_rt.nn.network import Network
 from semgfin_rt.recordings import load
 from semgfin_rt.train import dataset
 from semgfin_rt.train.adapt import adapt
-from semgfin_rt.train.finetune import finetune, held_out_accuracy
+from semgfin_rt.train.finetune import finetune
 from semgfin_rt.train.fit import fit
 from semgfin_rt.train.grid import run_grid
 from semgfin_rt.train.heads import PriorWeight, linear_heads
@@ -38,6 +38,7 @@ from semgfin_rt.train.options import AdaptOptions, FinetuneOptions, FitOptions
 from semgfin_rt.train.outcome import fingerprint
 from semgfin_rt.train.protocols.shares import unlabelled_excerpt
 from semgfin_rt.train.recipes import FINETUNE_RECIPES, RECIPES
+from semgfin_rt.train.recognition import accuracy
 from semgfin_rt.train.results import Figure, TaskResult
 
 CLOSED = {"imitator": "closed_form", "horizons_ms": (0,)}
@@ -140,7 +141,7 @@ def _accuracy(network: Network, contract: ModelContract, person: Recording) -> f
         contract.horizons,
         [Scaler(contract.scale_mean, contract.scale_std)],
     )
-    return held_out_accuracy(network, windows)
+    return accuracy(network, windows)
 
 
 def _result(task: Task, figures: dict[str, float | None]) -> TaskResult:

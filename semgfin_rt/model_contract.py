@@ -39,6 +39,9 @@ class NetworkSpec(_Frozen):
     hidden, layers : int
         Of the LSTM.
     bidirectional : bool
+    pooled : bool
+        The FIN's outputs also read the means over the window of the patches and of the LSTM's
+        states: most features are means.
     trunks : int
         1: one LSTM with a head for each feature. n_features: one LSTM for each feature.
     copies : int
@@ -56,6 +59,7 @@ class NetworkSpec(_Frozen):
     hidden: int = Field(default=32, ge=1, le=1024)
     layers: int = Field(default=1, ge=1, le=8)
     bidirectional: bool = False
+    pooled: bool = False
     trunks: int = Field(default=1, ge=1, le=64)
     copies: int = Field(default=1, ge=1, le=1024)
     k_outputs: int = Field(default=1, ge=1, le=64)

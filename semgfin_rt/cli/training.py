@@ -93,6 +93,12 @@ def finetune(
     out: Out,
     subjects: Subjects = None,
     repetitions: Repetitions = None,
+    tune: Annotated[
+        str | None,
+        typer.Option(
+            help="head: the classifiers alone; all: the FIN as well. By default as the preset."
+        ),
+    ] = None,
     replay: Annotated[
         bool,
         typer.Option("--replay/--no-replay", help="Go by what is known of other people, too."),
@@ -113,6 +119,7 @@ def finetune(
 
     values = {
         "repetitions": choose_numbers(repetitions),
+        "tune": tune,
         "replay": replay,
         "keep_worse": keep_worse,
         "seed": seed,
@@ -129,12 +136,12 @@ def finetune(
         with progress_bars() as report:
             estimate = estimate_finetune(contract, recordings, options, report)
         return print_estimate(estimate, out)
-    from semgfin_rt.train.finetune import finetune as tune
+    from semgfin_rt.train.finetune import finetune as train
 
     if not resume:
         _start_afresh(out)
     with resumable() as report:
-        contract = tune(base, recordings, out, options, report)
+        contract = train(base, recordings, out, options, report)
     _print_chosen(contract)
     _print_before_and_after(contract)
     about = {"checkpoint": str(base), "data": str(data), "out": str(out)}

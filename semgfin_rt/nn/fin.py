@@ -48,7 +48,10 @@ class Fin(nn.Module):
             batch_first=True,
             bidirectional=spec.bidirectional,
         )
-        self.head = nn.Linear(spec.hidden, n_outputs)
+        self.pooled = spec.pooled
+        directions = 2 if spec.bidirectional else 1
+        n_read = spec.hidden + (self.lstm.input_size + directions * spec.hidden) * spec.pooled
+        self.head = nn.Linear(n_read, n_outputs)
 
     def forward(self, signal: Tensor) -> Tensor:
         """(n, n_samples) -> (n, n_outputs).
@@ -66,10 +69,14 @@ class Fin(nn.Module):
 
     def _run(self, signal: Tensor) -> Tensor:
         patches = signal.reshape(len(signal), -1, self.patch)  # (n, steps, patch)
-        _, (state, _) = self.lstm(self.embed(patches))
+        embedded = self.embed(patches)
+        states, (final, _) = self.lstm(embedded)
         # the last layer's final state; where it is bidirectional, of the reverse direction only,
         # as published
-        output: Tensor = self.head(state[-1])
+        read = final[-1]
+        if self.pooled:
+            read = torch.cat([read, states.mean(dim=1), embedded.mean(dim=1)], dim=1)
+        output: Tensor = self.head(read)
         return output
 
 

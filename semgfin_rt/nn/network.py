@@ -105,7 +105,7 @@ def preset_network(
             k_outputs=12,
             classifier="cnn",
         )
-    return NetworkSpec(patch=hop, copies=copies)
+    return NetworkSpec(patch=hop, copies=copies, pooled=True)
 
 
 def preset_band(preset: str) -> tuple[float, float] | None:

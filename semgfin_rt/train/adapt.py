@@ -176,6 +176,6 @@ def _whole_windows(
 
 
 def _covered(newest: dataset.IndexArray, window: int) -> dataset.IndexArray:
-    """Samples that some window holds, each once."""
+    """Name the samples that some window holds, each once."""
     covered: dataset.IndexArray = np.unique(newest[:, None] + np.arange(1 - window, 1))
     return covered

@@ -20,7 +20,7 @@ from semgfin_rt.train.drafting import choose_filter, draft_contract
 from semgfin_rt.train.loop import Progress
 from semgfin_rt.train.options import FinetuneOptions, FitOptions
 from semgfin_rt.train.preparation import Filtered, training_repetitions
-from semgfin_rt.train.recipes import FINETUNE_RECIPES, RECIPES, Recipe
+from semgfin_rt.train.recipes import RECIPES, Recipe, finetune_recipe
 from semgfin_rt.train.recognition import MOST_WINDOWS
 
 _FILTERED_SAMPLES = 50_000  # on which the filter is timed
@@ -215,9 +215,10 @@ def estimate_finetune(
 
     census = Census.of(recordings, fits, progress)
     repetitions = training_repetitions(census.outlines, options.repetitions)
-    recipe = finetune_recipe(contract.preset, options.shorten)
+    recipe = finetune_recipe(contract.preset, options.tune, options.shorten)
     costs = Costs.measure(contract, recipe, choose_device(options.device))
-    return _of_training(census, contract, repetitions, recipe, costs)
+    compares = not options.keep_worse
+    return _of_training(census, contract, repetitions, recipe, costs, compares=compares)
 
 
 def fit_recipe(options: FitOptions) -> Recipe:
@@ -231,18 +232,14 @@ def fit_recipe(options: FitOptions) -> Recipe:
     return replace(recipe, imitate=replace(recipe.imitate, steps=0))
 
 
-def finetune_recipe(preset: str, shorten: float) -> Recipe:
-    """Numbers of an adaptation, in which the FIN does not imitate."""
-    recipe = FINETUNE_RECIPES[preset].shortened(shorten)
-    return replace(recipe, imitate=replace(recipe.imitate, steps=0))
-
-
 def _of_training(
     census: Census,
     contract: ModelContract,
     repetitions: tuple[int, ...],
     recipe: Recipe,
     costs: Costs,
+    *,
+    compares: bool = False,
 ) -> Estimate:
     everything = census.count(repetitions, contract)
     held = census.count(repetitions[-1:], contract) if len(repetitions) > 1 else 0
@@ -252,7 +249,7 @@ def _of_training(
             f"{', '.join(map(str, repetitions))}: check the data and --repetitions."
         )
     read = Part("read and filter", f"{len(census.outlines)} recordings", census.seconds)
-    parts = (read, *training_parts(costs, recipe, everything - held, held))
+    parts = (read, *training_parts(costs, recipe, everything - held, held, compares))
     note = (
         f"{everything} training windows of repetitions {', '.join(map(str, repetitions))}"
         f"{f', {held} of them held out' if held else ''}."
@@ -261,8 +258,13 @@ def _of_training(
     return Estimate(parts, sum(part.seconds for part in parts), n_bytes, (note,))
 
 
-def training_parts(costs: Costs, recipe: Recipe, kept: int, held: int) -> tuple[Part, ...]:
-    """Stages of a training with so many windows, and so many more that are held out."""
+def training_parts(
+    costs: Costs, recipe: Recipe, kept: int, held: int, compares: bool = False
+) -> tuple[Part, ...]:
+    """Stages of a training with so many windows, and so many more that are held out.
+
+    A CNN is trained twice where the adaptation `compares` it on what is held out.
+    """
 
     def stage(name: str, kind: str, n_windows: int, times: int = 1) -> Part:
         numbers = recipe.stages[kind]
@@ -279,10 +281,11 @@ def training_parts(costs: Costs, recipe: Recipe, kept: int, held: int) -> tuple[
             Part("linear heads", f"{n} windows", 3 * n * costs.heads),
         ]
     else:
+        times = 2 if compares and held else 1
         parts = [
             stage("FIN", "imitate", kept),
-            stage("classifier", "classify", kept + held),
-            stage("joint", "joint", kept + held),
+            stage("classifier", "classify", kept + held, times),
+            stage("joint", "joint", kept + held, times),
         ]
     return tuple(part for part in parts if part.seconds)
 

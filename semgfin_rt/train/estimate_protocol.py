@@ -21,7 +21,6 @@ from semgfin_rt.train.estimate import (
     Estimate,
     Part,
     draft,
-    finetune_recipe,
     fit_recipe,
     training_bytes,
     training_parts,
@@ -33,7 +32,7 @@ from semgfin_rt.train.protocols.plan import plan
 from semgfin_rt.train.protocols.run import make_setting
 from semgfin_rt.train.protocols.survey import Person, Survey
 from semgfin_rt.train.protocols.tasks import Amount, Base, Task
-from semgfin_rt.train.recipes import Recipe
+from semgfin_rt.train.recipes import Recipe, finetune_recipe
 
 
 def estimate_protocol(
@@ -254,6 +253,6 @@ def _kind(options: FitOptions) -> FitOptions:
 
 def _price(census: Census, options: FitOptions) -> _Priced:
     contract, _ = census.draft(options)
-    recipe, tuning = fit_recipe(options), finetune_recipe(options.preset, options.shorten)
+    recipe, tuning = fit_recipe(options), finetune_recipe(options.preset, None, options.shorten)
     costs = Costs.measure(contract, recipe, choose_device(options.device))
     return _Priced(contract, recipe, tuning, costs)

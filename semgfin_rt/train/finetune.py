@@ -7,9 +7,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from semgfin_rt.contracts import Recording
 from semgfin_rt.dsp.scaling import Scaler
 from semgfin_rt.errors import OptionError, TrainingError
@@ -17,7 +14,6 @@ from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.backends import choose_device
 from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.nn.checkpoint_folder import sha256
-from semgfin_rt.nn.network import Network
 from semgfin_rt.train import dataset
 from semgfin_rt.train.drafting import known_filter, rest_gate
 from semgfin_rt.train.heads import PriorWeight
@@ -37,11 +33,9 @@ from semgfin_rt.train.preparation import (
     require_known_classes,
     training_repetitions,
 )
-from semgfin_rt.train.recipes import FINETUNE_RECIPES
-from semgfin_rt.train.recognition import recognise
+from semgfin_rt.train.recipes import finetune_recipe
+from semgfin_rt.train.recognition import accuracy, recognise
 from semgfin_rt.train.signals import SignalCache
-
-_COMPARED = 10_000  # held-out windows, before as after
 
 
 def finetune(
@@ -58,7 +52,7 @@ def finetune(
     is turned until the movements look most like those of the people of the first training; the
     closed-form head is fitted to the person, drawn towards those people; the MLP is trained on.
     With a single training repetition nothing can be held out, and the closed-form head alone
-    decides. The FIN stays (a CNN is trained together with the FIN).
+    decides. The FIN stays, unless `options.tune` says otherwise; a CNN is trained together with it.
 
     Parameters
     ----------
@@ -103,13 +97,20 @@ def finetune(
             as_before = replace(data.held, scalers=[scale])
         if (gate := rest_gate(contract, data)) is not None:
             contract = contract.model_copy(update={"rest_gate": gate})
-    recipe = FINETUNE_RECIPES[contract.preset].shortened(options.shorten)
+    recipe = finetune_recipe(contract.preset, options.tune, options.shorten)
     identity = fingerprint(options, recipe, contract, repetitions, filtered.sha256, sha256(base))
     network = network.to(device)
-    before = held_out_accuracy(network, as_before)
+    before = None if as_before is None else accuracy(network, as_before)
     run = Run(network, state / "recognition.safetensors", identity, progress)
     objective = Objective(network, contract, recipe, options.seed, device)
-    done = recognise(run, objective, data, PriorWeight() if options.replay else PriorWeight(0, 0))
+    imitate = objective.stage("imitate", "FIN", data.kept, None)
+    if imitate.steps:
+        run.run(imitate)
+    prior = PriorWeight() if options.replay else PriorWeight(0, 0)
+    compare = before is not None and not options.keep_worse
+    done = recognise(run, objective, data, prior, compare=compare)
+    if imitate.steps:
+        done.steps[imitate.name] = imitate.steps
     metrics = done.metrics | ({} if before is None else {"before_held_out_accuracy": before})
     after = done.metrics.get(f"held_out_accuracy_{contract.horizons_ms[0]}ms")
     if before is not None and after is not None and after < before and not options.keep_worse:
@@ -124,21 +125,3 @@ def finetune(
     )
     record = training_record("finetune", filtered.sha256, data, options.seed, done, run.seconds)
     return finish(out, state, network, contract, record, metrics)
-
-
-@torch.no_grad()
-def held_out_accuracy(network: Network, held: dataset.TrainingWindows | None) -> float | None:
-    """Accuracy of a network as it is on windows held out, at the first horizon."""
-    if held is None:
-        return None
-    network.eval()
-    length = held.windowing.window
-    device = network.derive.device
-    hits = n = 0
-    for rows in np.array_split(held.spread(_COMPARED), 4):
-        batch = held.gather(rows)
-        truth = batch.classes[:, 0]
-        decided = network(batch.samples[:, :length].to(device))[:, 0].argmax(1).cpu()
-        hits += int(((decided == truth) & (truth >= 0)).sum())
-        n += int((truth >= 0).sum())
-    return hits / n if n else None

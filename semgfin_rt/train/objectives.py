@@ -174,7 +174,11 @@ class Objective:
         wanted = targets[..., None].expand_as(features)
         if self.recipe.target_noise:
             wanted = wanted + self.recipe.target_noise * torch.randn_like(wanted)
-        return functional.mse_loss(features[valid], wanted[valid])
+        weights = torch.ones(valid.shape, device=features.device)
+        weights[:, 0] = self.recipe.present_weight
+        weights = weights[valid]
+        errors = functional.mse_loss(features[valid], wanted[valid], reduction="none")
+        return (weights * errors.flatten(1).mean(1)).sum() / weights.sum()
 
     @torch.no_grad()
     def _held_out_loss(self, held: TrainingWindows) -> float:

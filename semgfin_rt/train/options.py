@@ -80,12 +80,17 @@ class FinetuneOptions(_Options):
 
     Attributes
     ----------
+    tune : {"head", "all"} or None
+        What is adapted: the classifiers alone, or the FIN as well, which goes on imitating (of a
+        CNN: is trained together with it). None: as the preset has it (`realtime` the head,
+        `paper` all, as published).
     replay : bool
         Whether the linear head also goes by what the checkpoint knows of other people.
     keep_worse : bool
         Whether a result is kept that is worse than the checkpoint on the held-out repetition.
     """
 
+    tune: Literal["head", "all"] | None = None
     replay: bool = True
     keep_worse: bool = False
 

@@ -61,6 +61,9 @@ class Recipe:
     label_smoothing : float
     imitation_weight : float
         Weight of the imitation loss in joint training: features stay features.
+    present_weight : float
+        Weight of the first horizon's features in the imitation loss, each further one has 1: what
+        is not in the signal yet makes most of the loss, and cannot be learnt.
     """
 
     imitate: StageRecipe
@@ -70,6 +73,7 @@ class Recipe:
     target_noise: float = 0.0
     label_smoothing: float = 0.0
     imitation_weight: float = 0.0
+    present_weight: float = 1.0
 
     def shortened(self, factor: float) -> Recipe:
         """Take `factor` of the steps, of 1000 where there are more; below 1, a smoke run."""
@@ -98,7 +102,7 @@ class Recipe:
 
 
 REALTIME = Recipe(
-    imitate=StageRecipe(batch=16, steps=1000, fin_rate=8e-3, weight_decay=1e-4, clip=1.0),
+    imitate=StageRecipe(batch=16, steps=2000, fin_rate=8e-3, weight_decay=1e-4, clip=1.0),
     classify=StageRecipe(batch=256, steps=400, classifier_rate=3e-3, weight_decay=1e-2),
     joint=StageRecipe(
         batch=256,
@@ -112,6 +116,7 @@ REALTIME = Recipe(
     gain_jitter=0.3,
     label_smoothing=0.1,
     imitation_weight=1.0,
+    present_weight=4.0,
 )
 
 # arXiv 2405.19356: batch 4000 of single channels, here 4000 / 12 windows of all 12 channels
@@ -147,7 +152,23 @@ PAPER = Recipe(
 )
 
 RECIPES = {"realtime": REALTIME, "paper": PAPER}
+_ADAPTED = replace(REALTIME, classify=replace(REALTIME.classify, steps=200))
+_NOTHING = StageRecipe(batch=1, steps=0)
+
 FINETUNE_RECIPES = {
-    "realtime": replace(REALTIME, classify=replace(REALTIME.classify, steps=200)),
-    "paper": replace(PAPER, classify=replace(PAPER.classify, steps=0)),
+    "realtime": {
+        "head": replace(_ADAPTED, imitate=_NOTHING),
+        "all": replace(_ADAPTED, imitate=replace(REALTIME.imitate, steps=300, fin_rate=2e-3)),
+    },
+    "paper": {
+        "head": replace(PAPER, imitate=_NOTHING, joint=_NOTHING),
+        "all": replace(PAPER, imitate=_NOTHING, classify=_NOTHING),
+    },
 }
+"""By preset and by what is adapted: the classifiers alone, or the FIN as well."""
+
+
+def finetune_recipe(preset: str, tune: str | None, shorten: float) -> Recipe:
+    """Numbers of an adaptation; where nothing is said of what is adapted, as the preset has it."""
+    by_preset = "all" if preset == "paper" else "head"
+    return FINETUNE_RECIPES[preset][tune or by_preset].shortened(shorten)

@@ -2,12 +2,15 @@
 
 The FIN stays as it is, so its features are computed once. A published CNN is trained together with
 the FIN instead (`_train_cnn`): it has no linear head, and nothing to choose.
+
+An adaptation to a person is compared with the checkpoint on the held-out repetition.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +18,8 @@ from semgfin_rt.errors import TrainingError
 from semgfin_rt.nn.montage import Alignment, Montage
 from semgfin_rt.nn.network import Network
 from semgfin_rt.train import heads, people
-from semgfin_rt.train.loop import Run
+from semgfin_rt.train.dataset import TrainingWindows
+from semgfin_rt.train.loop import Run, Stage
 from semgfin_rt.train.objectives import Objective
 from semgfin_rt.train.people import FeatureTable, Person
 from semgfin_rt.train.preparation import TrainingData
@@ -35,7 +39,12 @@ class Recognised:
 
 
 def recognise(
-    run: Run, objective: Objective, data: TrainingData, prior: heads.PriorWeight | None = None
+    run: Run,
+    objective: Objective,
+    data: TrainingData,
+    prior: heads.PriorWeight | None = None,
+    *,
+    compare: bool = False,
 ) -> Recognised:
     """Train the classifiers on the FIN's features; choose their mixes on the held-out repetition.
 
@@ -43,9 +52,12 @@ def recognise(
     ----------
     prior : PriorWeight or None
         Weight of what the checkpoint knows of other people, where one is adapted.
+    compare : bool
+        Train a CNN without the held-out repetition first, to know its accuracy there; what has a
+        linear head always does.
     """
     if not heads.linear_heads(objective.network):
-        return _train_cnn(run, objective, data)
+        return _train_cnn(run, objective, data, data.held if compare else None)
     network, contract = objective.network, objective.contract
     kept = FeatureTable.read(network, data.kept, MOST_WINDOWS)
     held = FeatureTable.read(network, data.held, _MOST_HELD) if data.held is not None else None
@@ -192,13 +204,47 @@ def _choose_mixes(
     return chosen, metrics
 
 
-def _train_cnn(run: Run, objective: Objective, data: TrainingData) -> Recognised:
-    """Train the classifier on the frozen FIN, then both together, on all training repetitions."""
-    stages = [
-        objective.stage("classify", "classifier", data.all, None),
-        objective.stage("joint", "joint", data.all, None),
-    ]
-    stages = [stage for stage in stages if stage.steps]
-    for stage in stages:
+def _train_cnn(
+    run: Run, objective: Objective, data: TrainingData, held: TrainingWindows | None
+) -> Recognised:
+    """Train the classifier on the frozen FIN, then both together, on all training repetitions.
+
+    With `held`, first without it.
+    """
+    metrics = {}
+    stages = []
+    if held is not None:
+        stages = _stages_of_cnn(objective, data.kept, "")
+        for stage in stages:
+            run.run(stage)
+        if "held out" not in run.notes:
+            run.notes["held out"] = accuracy(objective.network, held)
+        metrics[f"held_out_accuracy_{objective.contract.horizons_ms[0]}ms"] = run.notes["held out"]
+    last = _stages_of_cnn(objective, data.all, "" if held is None else ", all repetitions")
+    for stage in last:
         run.run(stage)
-    return Recognised({stage.name: stage.steps for stage in stages})
+    return Recognised({stage.name: stage.steps for stage in (*stages, *last)}, metrics=metrics)
+
+
+def _stages_of_cnn(objective: Objective, windows: TrainingWindows, suffix: str) -> list[Stage]:
+    stages = [
+        objective.stage("classify", f"classifier{suffix}", windows, None),
+        objective.stage("joint", f"joint{suffix}", windows, None),
+    ]
+    return [stage for stage in stages if stage.steps]
+
+
+@torch.no_grad()
+def accuracy(network: Network, windows: TrainingWindows) -> float | None:
+    """Accuracy of a network at the first horizon; None where no window has a class."""
+    network.eval()
+    length = windows.windowing.window
+    device = network.derive.device
+    hits = n = 0
+    for rows in np.array_split(windows.spread(_MOST_HELD), 4):
+        batch = windows.gather(rows)
+        truth = batch.classes[:, 0]
+        decided = network(batch.samples[:, :length].to(device))[:, 0].argmax(1).cpu()
+        hits += int(((decided == truth) & (truth >= 0)).sum())
+        n += int((truth >= 0).sum())
+    return hits / n if n else None

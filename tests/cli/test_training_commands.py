@@ -24,7 +24,7 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(data, model, tmp_p
     told = done("fit", data, "--subjects", 1, "--horizons", "0,100", "--out", "M", "--dry-run")
     windows = load_contract(model).history[-1].windows
     assert f"{windows} training windows of repetitions 1, 3, 4, 6" in told
-    for words in ("1000 steps of 16 windows", "an estimate", "GB of memory", "nothing is trained"):
+    for words in ("2000 steps of 16 windows", "an estimate", "GB of memory", "nothing is trained"):
         assert words in told
     told = done("finetune", model, data, *KEEP, "--out", "T", "--dry-run")
     assert "8 steps of 256 windows" in told

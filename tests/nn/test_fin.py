@@ -207,3 +207,24 @@ def test_parts_that_save_memory_change_no_gradient(monkeypatch, n_beside, most_s
     for one, other in zip(whole, gradients(), strict=True):
         torch.testing.assert_close(one, other)
     assert len(saved) == parts
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_pooled_outputs_read_means_over_the_window(bidirectional):
+    spec = NetworkSpec(patch=5, hidden=4, pooled=True, bidirectional=bidirectional)
+    fin = Fin(spec, 3)
+    states = 8 if bidirectional else 4
+    assert fin.head.in_features == 4 + states + 4
+    with torch.no_grad():
+        fin.head.weight[:, : 4 + states] = 0  # of the patches' mean alone
+    patches = torch.randn(2, 6, 5)
+    moved = patches[:, [3, 5, 0, 1, 4, 2]]
+    assert torch.allclose(fin(patches.flatten(1)), fin(moved.flatten(1)), atol=1e-6)
+    nn.init.normal_(fin.head.weight)
+    assert not torch.allclose(fin(patches.flatten(1)), fin(moved.flatten(1)), atol=1e-3)
+
+
+def test_a_contract_from_before_pooling_has_none():
+    assert not NetworkSpec.model_validate({"patch": 20}).pooled
+    assert preset_network("realtime", 20, 12, 8, per_channel=False).pooled
+    assert not PUBLISHED.pooled

@@ -51,15 +51,14 @@ def test_stages_that_a_training_has_not_cost_nothing():
 
 
 def test_a_whole_batch_of_the_published_network_costs_what_its_windows_do():
-    """It takes seconds a window: only few of the 333 can have been timed.
+    """Of 333 windows with gradient, each costs more than one without; few of them are timed.
 
     In a process of its own: here, memory that earlier tests have freed would be used again.
     """
-    began = time.perf_counter()
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         chosen = {"preset": "paper", "window_ms": 300, "shorten": 1.0}
         paper = pool.submit(measured, **chosen).result()
-    assert paper.imitate > time.perf_counter() - began
+    assert paper.imitate > 100 * paper.read
     assert paper.step_bytes > 50e6  # one of its four FINs at a time
 
 

@@ -92,13 +92,46 @@ def test_a_checkpoint_can_be_tuned_in_place(tmp_path, base):
     assert len(contract.history) == 3
 
 
-def test_the_published_network_is_trained_whole_on_however_little(tmp_path):
-    paper = options(
-        preset="paper", features=("rms",), window_ms=30, horizons_ms=(0,), shorten=0.001
+def test_the_fin_may_go_on_imitating(tmp_path, base):
+    losses = []
+
+    def keep(stage, _step, _steps, loss):
+        if stage == "FIN":
+            losses.append(loss)
+
+    tune = FinetuneOptions(repetitions=(1, 3), tune="all", shorten=0.25)
+    contract = finetune(base, [small_subject(3)], tmp_path / "m", tune, keep)
+    assert set(contract.history[-1].steps) == {"FIN", "classifier", "all repetitions"}
+    assert contract.history[-1].steps["FIN"] == len(losses) == 75
+    assert np.mean(losses[-20:]) < 0.8 * np.mean(losses[:5])
+    before, after = weights(base), weights(tmp_path / "m")
+    name = "imitator.fins.0.head.weight"
+    assert not torch.equal(before[name], after[name])
+
+
+PAPER = options(preset="paper", features=("rms",), window_ms=30, horizons_ms=(0,), shorten=0.001)
+
+
+@pytest.mark.parametrize("tune", ["head", "all"])
+def test_a_cnn_is_compared_and_its_fin_stays_where_the_head_alone_is_tuned(tmp_path, tune):
+    fit([small_subject(1)], tmp_path / "base", PAPER, quiet)
+    asked = FinetuneOptions(tune=tune, shorten=0.001, keep_worse=False)
+    contract = finetune(tmp_path / "base", [small_subject(2)], tmp_path / "m", asked, quiet)
+    stage = "classifier" if tune == "head" else "joint"
+    assert set(contract.history[-1].steps) == {stage, f"{stage}, all repetitions"}
+    assert contract.metrics["held_out_accuracy_0ms"] >= contract.metrics["before_held_out_accuracy"]
+    before, after = weights(tmp_path / "base"), weights(tmp_path / "m")
+    stayed = all(torch.equal(before[n], t) for n, t in after.items() if n.startswith("imitator"))
+    assert stayed is (tune == "head")
+    assert not torch.equal(
+        before["classifiers.0.layers.0.weight"], after["classifiers.0.layers.0.weight"]
     )
-    fit([small_subject(1)], tmp_path / "base", paper, quiet)
+
+
+def test_the_published_network_is_trained_whole_on_however_little(tmp_path):
+    fit([small_subject(1)], tmp_path / "base", PAPER, quiet)
     for repetitions in (None, (6,)):
-        tune = FinetuneOptions(repetitions=repetitions, shorten=0.001)
+        tune = FinetuneOptions(repetitions=repetitions, shorten=0.001, keep_worse=True)
         contract = finetune(tmp_path / "base", [small_subject(2)], tmp_path / "m", tune, quiet)
         assert set(contract.history[-1].steps) == {"joint"}
     assert contract.history[-1].repetitions == (6,)

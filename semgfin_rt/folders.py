@@ -30,6 +30,11 @@ def places(kind: _Kind) -> list[Path]:
     ]
 
 
+def graph_cache() -> Path:
+    """Return the user's folder of ONNX graphs that were built from checkpoints."""
+    return platformdirs.user_cache_path("semgfin_rt", appauthor=False) / "graphs"
+
+
 def find_model(name_or_folder: str | Path, here: Path = Path()) -> Path:
     """Return the folder of a checkpoint, given itself or by its name; weights are not looked at.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import uuid
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import pytest
 # Before anything imports Qt or pylsl, both of which read their settings once. The session id
 # keeps streams of this run apart from those of another run, or of a person, on the same machine.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+# Graphs that a run builds are kept for the run alone, not in the user's cache.
+_CACHE = tempfile.TemporaryDirectory(prefix="semgfin-test-cache-")
+os.environ["XDG_CACHE_HOME"] = _CACHE.name
 os.environ["SEMGFIN_LSL_SESSION"] = f"test{uuid.uuid4().hex}"
 
 # A shell starts background jobs with Ctrl-C ignored, and children inherit that: tests of Ctrl-C

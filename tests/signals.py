@@ -52,7 +52,7 @@ def tiny_contract(horizons_ms: tuple[int, ...] = (0, 50)) -> ModelContract:
         feature_std=(1.0, 1.0),
         horizons_ms=horizons_ms,
         classes=tuple(ClassLabel(id=i, name=n) for i, n in enumerate(("rest", "fist", "point"))),
-        network=NetworkSpec(patch=20, hidden=8),
+        network=NetworkSpec(patch=20, hidden=8, pooled=True),
         test_repetitions=(2,),
     )
 

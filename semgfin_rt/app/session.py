@@ -29,7 +29,7 @@ from semgfin_rt.engine.snapshot import NO_HEALTH
 from semgfin_rt.engine.spec import EngineSpec
 from semgfin_rt.errors import OptionError, StreamError
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backends import choose_device
+from semgfin_rt.nn.backends import require_backend
 from semgfin_rt.nn.checkpoint_folder import load_contract, sha256
 
 _PLAYER_S = 20.0  # patience for our own player's streams, which are there already
@@ -46,7 +46,7 @@ class Settings:
     ----------
     model : Path
         Folder of the checkpoint.
-    device : {"auto", "cpu", "cuda"}
+    backend : {"auto", "onnx", "torch", "cuda"}
     horizons_ms : tuple of int or None
         Which to decide for, show and score; all of the checkpoint's by default.
     vote, reject, hold_ms
@@ -60,7 +60,7 @@ class Settings:
     """
 
     model: Path
-    device: str = "auto"
+    backend: str = "auto"
     horizons_ms: tuple[int, ...] | None = None
     vote: int = 1
     reject: float = 0.0
@@ -77,7 +77,7 @@ class Settings:
         CheckpointError
             If there is no checkpoint.
         OptionError
-            If a setting is out of range, a horizon not in the checkpoint, the device not there,
+            If a setting is out of range, a horizon not in the checkpoint, the backend not there,
             or the policy does not fit the checkpoint.
         """
         if self.seconds is not None and not 0 < self.seconds <= LONGEST_S:
@@ -88,7 +88,7 @@ class Settings:
         contract = load_contract(self.model)
         choose_horizons(contract.horizons_ms, self.horizons_ms)
         DecisionPolicy(contract, self.policy(contract))
-        choose_device(self.device)
+        require_backend(self.backend)
         return contract
 
     def policy(self, contract: ModelContract) -> PolicySpec:
@@ -139,7 +139,7 @@ class Session:
     ----------
     contract : ModelContract
         Of the checkpoint, with the chosen horizons alone: what decisions, score and window have.
-    device : str
+    backend : str
         Where the network runs, once that is known.
     interrupted : bool
         Ctrl-C ended it.
@@ -166,7 +166,7 @@ class Session:
             update={"horizons_ms": tuple(contract.horizons_ms[i] for i in chosen)}
         )
         self.policy = settings.policy(contract)
-        self.device = settings.device
+        self.backend = settings.backend
         self.interrupted = False
         self.failure: str | None = None
         self.notes: tuple[str, ...] = ()
@@ -205,8 +205,8 @@ class Session:
             If the stream is missing or not usable, or ends before anything could be decided.
         """
         settings = self.settings
-        built = build_pipeline(settings.model, settings.device, self.policy, WHOLE_RUN)
-        self.device = built.device
+        built = build_pipeline(settings.model, settings.backend, self.policy, WHOLE_RUN)
+        self.backend = built.backend
         if on_start is not None:
             on_start()
         self._start_player()
@@ -230,7 +230,7 @@ class Session:
                 on_decision(decision, self._watch.truth_at(decision.sample))
 
         def connected() -> None:
-            self.notes = stream.notes
+            self.notes = built.notes + stream.notes
             if on_connect is not None:
                 on_connect()
 
@@ -294,7 +294,7 @@ class Session:
             "preset": self.contract.preset,
         }
         told["source"] = self._describe_source()
-        told["device"] = self.device
+        told["backend"] = self.backend
         told["notes"] = list(self.notes)
         if self._health.not_finite:
             told["notes"].append(
@@ -306,7 +306,7 @@ class Session:
     def _take_from(self, link: WatchedEngine) -> None:
         last = link.last
         if last is not None:
-            self.device, self.notes = last.device or self.device, last.notes
+            self.backend, self.notes = last.backend or self.backend, last.notes
             self._health, self._complete = last.health, last.phase == "ended"
             if last.phase == "failed" and self.failure is None:
                 self.failure = self._cause(last.message)
@@ -355,7 +355,7 @@ class Session:
             None if player is None else player.truth_id,
             live.unit,
             settings.horizons_ms,
-            settings.device,
+            settings.backend,
             self.policy,
             settings.seconds if player is None else None,  # the player counts, and says the end
             settings.publish_id,

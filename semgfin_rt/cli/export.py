@@ -19,7 +19,8 @@ def export(
 ) -> None:
     """Write a checkpoint as ONNX, compared with torch first."""
     require_writable(out)
-    from semgfin_rt.nn.export import TOLERANCE, export_onnx, read_shapes
+    from semgfin_rt.nn.agreement import TOLERANCE
+    from semgfin_rt.nn.export import export_onnx, read_shapes
 
     difference = export_onnx(find_model(checkpoint), out)
     shapes = [f"{name} ({', '.join(map(str, s))})" for name, s in read_shapes(out).items()]

@@ -31,7 +31,7 @@ Screenshot = Annotated[
     typer.Option(help="PNG of the window at the end; needs no display.", metavar="FILE"),
 ]
 Theme = Annotated[str, typer.Option(help="Of the window: dark or light.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Backend = Annotated[str, typer.Option(help="auto (the fastest that agrees), onnx, torch or cuda.")]
 Horizons = Annotated[
     str | None,
     typer.Option(help="Which of the checkpoint's horizons, such as 0,100.", metavar="MS,MS,…"),
@@ -63,7 +63,7 @@ def demo(
     json_file: Json = None,
     screenshot: Screenshot = None,
     theme: Theme = "dark",
-    device: Device = "auto",
+    backend: Backend = "auto",
 ) -> None:
     """Replay a synthetic subject: a window, or 20 s of decisions where there is no display."""
     from semgfin_rt.app.scenario import changed, read_scenario
@@ -80,7 +80,7 @@ def demo(
         "expect": None,
     }
     scenario = changed(read_scenario(path), options, {})
-    view.replay(scenario, path.parent, device)
+    view.replay(scenario, path.parent, backend)
 
 
 @app.command()
@@ -105,7 +105,7 @@ def replay(
     json_file: Json = None,
     screenshot: Screenshot = None,
     theme: Theme = "dark",
-    device: Device = "auto",
+    backend: Backend = "auto",
     horizons: Horizons = None,
     vote: Vote = None,
     reject: Reject = None,
@@ -135,7 +135,7 @@ def replay(
     as_written = scenario == written
     scenario = changed(scenario, _given(speed=speed, loop=loop), {})
     folder = path.parent if is_scenario else Path()
-    view.replay(scenario, folder, device, publish, as_written=as_written)
+    view.replay(scenario, folder, backend, publish, as_written=as_written)
 
 
 @app.command()
@@ -156,7 +156,7 @@ def live(
     json_file: Json = None,
     screenshot: Screenshot = None,
     theme: Theme = "dark",
-    device: Device = "auto",
+    backend: Backend = "auto",
     horizons: Horizons = None,
     vote: Vote = None,
     reject: Reject = None,
@@ -177,7 +177,7 @@ def live(
 
     settings = Settings(
         find_model(model),
-        device,
+        backend,
         choose_numbers(horizons),
         seconds=view.picture_seconds(seconds),
         publish_id=publish or own_id(),

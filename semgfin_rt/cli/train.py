@@ -54,7 +54,7 @@ def evaluate(
     json_file: Json = None,
 ) -> None:
     """Score a checkpoint on test repetitions, its controls beside it."""
-    from semgfin_rt.nn.backends import make_backend
+    from semgfin_rt.nn.backends import TorchBackend, choose_device
     from semgfin_rt.nn.checkpoint import load_checkpoint
     from semgfin_rt.nn.checkpoint_folder import sha256
     from semgfin_rt.train.evaluate import evaluate as score
@@ -62,7 +62,7 @@ def evaluate(
     require_writable(json_file)
     folder = find_model(checkpoint)
     network, contract = load_checkpoint(folder)
-    backend = make_backend(network, contract, device)
+    backend = TorchBackend(network, contract, choose_device(device))
     recordings = load_recordings(data, subjects)
     with progress_bars() as report:
         figures = score(contract, backend, recordings, choose_numbers(repetitions), report)

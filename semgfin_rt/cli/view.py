@@ -68,7 +68,7 @@ class View:
         self,
         scenario: Scenario,
         folder: Path,
-        device: str,
+        backend: str,
         publish: str | None = None,
         *,
         as_written: bool = False,
@@ -77,7 +77,7 @@ class View:
         from semgfin_rt.app.scenario import SYNTHETIC, check
         from semgfin_rt.app.session import Session
 
-        settings = scenario.settings(folder, device=device, publish_id=publish or own_id())
+        settings = scenario.settings(folder, backend=backend, publish_id=publish or own_id())
         settings.check()
         if scenario.about:
             print(scenario.about)
@@ -145,7 +145,7 @@ class View:
             for sentence in session.notes:
                 print(sentence, flush=True)
 
-        return session.run(lambda: print(f"Running on {session.device}.", flush=True), say, note)
+        return session.run(lambda: print(f"Running on {session.backend}.", flush=True), say, note)
 
     def _run_window(self, session: Session, title: str) -> Summary:
         from semgfin_rt.qt.require import has_display, require_qt

@@ -12,9 +12,11 @@ from semgfin_rt.engine.latency import LAST_60_S, LatencyMeter
 from semgfin_rt.engine.loop import Engine, StreamSource, choose_horizons
 from semgfin_rt.engine.spec import EngineSpec
 from semgfin_rt.errors import OptionError
+from semgfin_rt.folders import graph_cache
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backends import make_backend
 from semgfin_rt.nn.checkpoint import load_checkpoint
+from semgfin_rt.nn.checkpoint_folder import sha256
+from semgfin_rt.nn.choosing import choose_backend
 from semgfin_rt.pipeline import Pipeline
 from semgfin_rt.sinks.lsl import LslSink
 from semgfin_rt.sources.lsl import LslSource, TruthSource
@@ -22,22 +24,33 @@ from semgfin_rt.sources.lsl import LslSource, TruthSource
 
 @dataclass(frozen=True, eq=False)
 class BuiltPipeline:
-    """A pipeline that is warm, the stopwatch in it, and where its network runs."""
+    """A pipeline that is warm, the stopwatch in it, and what runs its network.
+
+    Attributes
+    ----------
+    pipeline : Pipeline
+    meter : LatencyMeter
+    backend : str
+        Its name.
+    notes : tuple of str
+        Why other backends were passed over.
+    """
 
     pipeline: Pipeline
     meter: LatencyMeter
-    device: str
+    backend: str
+    notes: tuple[str, ...]
 
 
 def build_pipeline(
-    model: Path, device: str = "auto", policy: PolicySpec | None = None, capacity: int = LAST_60_S
+    model: Path, backend: str = "auto", policy: PolicySpec | None = None, capacity: int = LAST_60_S
 ) -> BuiltPipeline:
     """Load a checkpoint and make it ready to decide.
 
     Parameters
     ----------
     model : Path
-    device : {"auto", "cpu", "cuda"}
+    backend : {"auto", "onnx", "torch", "cuda"}
     policy : PolicySpec, optional
     capacity : int
         Durations that the stopwatch keeps for each stage; see `latency`.
@@ -45,16 +58,19 @@ def build_pipeline(
     Raises
     ------
     CheckpointError
-        If there is no valid checkpoint at `model`.
+        If there is no valid checkpoint at `model`, or the backend cannot run it or disagrees.
     OptionError
-        If the device is not there, or the policy does not fit the checkpoint.
+        If the backend is not there, or the policy does not fit the checkpoint.
     """
     network, contract = load_checkpoint(model)
     torch.set_num_threads(1)  # a second thread gains nothing for one window and costs latency
-    backend = make_backend(network, contract, device)
+    choice = choose_backend(network, contract, backend, graph_cache() / sha256(model))
     meter = LatencyMeter(capacity)
     return BuiltPipeline(
-        Pipeline(contract, backend, policy, on_stage=meter.mark), meter, backend.name
+        Pipeline(contract, choice.backend, policy, on_stage=meter.mark),
+        meter,
+        choice.backend.name,
+        choice.notes,
     )
 
 

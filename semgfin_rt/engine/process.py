@@ -144,13 +144,13 @@ def _run(spec: EngineSpec, desk: _Desk) -> None:
     desk.say("connecting", f"Loading the checkpoint {spec.model}.")
     from semgfin_rt.engine.build import build_engine, build_pipeline  # loads torch
 
-    built = build_pipeline(spec.model, spec.device, spec.policy)
+    built = build_pipeline(spec.model, spec.backend, spec.policy)
     engine = build_engine(spec, built)
-    desk.engine, desk.device = engine, built.device
+    desk.engine, desk.backend, desk.notes = engine, built.backend, built.notes
     desk.say("connecting", f"Looking for the stream '{spec.name or spec.source_id}'.")
     try:
         engine.connect()
-        desk.say("running", f"Running on {built.device}.")
+        desk.say("running", f"Running on {built.backend}.")
         while not (engine.done or desk.closed.is_set()):
             desk.take(engine.step())
             desk.answer()
@@ -181,7 +181,8 @@ class _Desk:
         self.engine: Engine | None = None
         self.phase: Phase = "connecting"
         self.message = ""
-        self.device = ""
+        self.backend = ""
+        self.notes: tuple[str, ...] = ()
         self._chunks: deque[Chunk] = deque()
         self._decisions: deque[Decision] = deque()
         self._truth: list[TruthEvent] = []
@@ -227,8 +228,8 @@ class _Desk:
                 closed_form,
                 tuple(self._truth),
                 self._current_health(),
-                self.device,
-                self.engine.source.notes if self.engine is not None else (),
+                self.backend,
+                self.notes + self.engine.source.notes if self.engine is not None else (),
             )
         )
         self._chunks.clear()

@@ -79,8 +79,8 @@ class Snapshot:
     truth : tuple of TruthEvent
         Those received since the last snapshot.
     health : Health
-    device : str
-        Where the network runs, such as ``"torch cpu"``; empty until it is loaded.
+    backend : str
+        Where the network runs, such as ``"onnx cpu"``; empty until it is loaded.
     notes : tuple of str
         What had to be assumed about the stream, a sentence each; none before it is connected.
     """
@@ -93,5 +93,5 @@ class Snapshot:
     closed_form: FloatArray | None
     truth: tuple[TruthEvent, ...]
     health: Health
-    device: str = ""
+    backend: str = ""
     notes: tuple[str, ...] = ()

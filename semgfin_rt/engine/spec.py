@@ -24,7 +24,7 @@ class EngineSpec:
         The user's word for the stream's unit.
     horizons_ms : tuple of int or None
         Which to decide for; all of the checkpoint's by default.
-    device : {"auto", "cpu", "cuda"}
+    backend : {"auto", "onnx", "torch", "cuda"}
     policy : PolicySpec
     seconds : float or None
         Of signal, after which to end.
@@ -40,7 +40,7 @@ class EngineSpec:
     truth_id: str | None = None
     unit: str | None = None
     horizons_ms: tuple[int, ...] | None = None
-    device: str = "auto"
+    backend: str = "auto"
     policy: PolicySpec = field(default_factory=PolicySpec)
     seconds: float | None = None
     publish_id: str | None = None

@@ -13,6 +13,8 @@ from semgfin_rt.errors import OptionError
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.network import Network
 
+BACKENDS = ("auto", "onnx", "torch", "cuda")
+
 
 class Backend(Protocol):
     """Runs FIN and classifiers in two steps, so that each can be timed."""
@@ -86,25 +88,15 @@ def choose_device(device: str) -> torch.device:
     return torch.device(device)
 
 
-def make_backend(network: Network, contract: ModelContract, device: str = "auto") -> TorchBackend:
-    """Choose where the network runs, and warm it up.
-
-    Parameters
-    ----------
-    network : Network
-    contract : ModelContract
-    device : {"auto", "cpu", "cuda"}
-        `auto` takes CUDA where there is a device.
+def require_backend(wanted: str) -> None:
+    """Refuse a backend that is not known or not there, before anything is loaded.
 
     Raises
     ------
     OptionError
-        See `choose_device`.
+        One sentence on which can be had.
     """
-    backend = TorchBackend(network, contract, choose_device(device))
-    window = np.zeros((1, contract.window, len(contract.channels)), dtype=np.float32)
-    for _ in range(20):
-        feature_map = backend.imitate(window)
-        backend.features(feature_map)
-        backend.classify(feature_map)
-    return backend
+    if wanted not in BACKENDS:
+        raise OptionError(f"backend '{wanted}' is not known: choose {', '.join(BACKENDS)}.")
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise OptionError("no CUDA device was found: choose `--backend auto`, onnx or torch.")

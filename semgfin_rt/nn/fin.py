@@ -68,7 +68,8 @@ class Fin(nn.Module):
         return torch.cat(parts)
 
     def _run(self, signal: Tensor) -> Tensor:
-        patches = signal.reshape(len(signal), -1, self.patch)  # (n, steps, patch)
+        # (n, steps, patch); `len` would be a constant of an exported graph
+        patches = signal.reshape(signal.shape[0], -1, self.patch)
         embedded = self.embed(patches)
         states, (final, _) = self.lstm(embedded)
         # the last layer's final state; where it is bidirectional, of the reverse direction only,

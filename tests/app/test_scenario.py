@@ -62,9 +62,9 @@ def test_every_key_reaches_the_session(folder):
     (folder / "arm").mkdir()
     (folder / "arm" / "contract.json").touch()
     scenario = read_scenario(path)
-    settings = scenario.settings(folder, device="cpu", publish_id="x")
+    settings = scenario.settings(folder, backend="onnx", publish_id="x")
     assert settings.model == folder / "arm"
-    assert (settings.device, settings.publish_id, settings.seconds) == ("cpu", "x", 1.5)
+    assert (settings.backend, settings.publish_id, settings.seconds) == ("onnx", "x", 1.5)
     assert settings.horizons_ms == (0, 100)
     assert (settings.vote, settings.reject, settings.hold_ms) == (3, 0.2, 50)
     assert settings.rest_gate is False

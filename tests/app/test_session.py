@@ -54,7 +54,7 @@ def test_a_replay_keeps_its_promise_and_says_all_of_it(model):
     started, seen, published = [], [], []
 
     def on_start():
-        started.append(session.device)
+        started.append(session.backend)
 
     def on_decision(decision, truth):
         seen.append((decision.sample, truth))
@@ -62,10 +62,10 @@ def test_a_replay_keeps_its_promise_and_says_all_of_it(model):
             published.extend(lsl.find_streams(2.0, source_id=publish_id))
 
     recording = counting_recording(4000)
-    settings = Settings(model, "cpu", seconds=1.5, publish_id=publish_id)
+    settings = Settings(model, "onnx", seconds=1.5, publish_id=publish_id)
     with Session(settings, Replay(recording)) as session:
         told = session.run(on_start, on_decision)
-    assert started == ["torch cpu"]
+    assert started == ["onnx cpu"]
     assert len(published) == 1
     assert [sample for sample, _ in seen] == list(range(199, 3000, 20))
     # Markers are pushed before their samples; those that come late are shown late, not scored so.
@@ -98,7 +98,7 @@ def test_a_replay_keeps_its_promise_and_says_all_of_it(model):
 
 
 def test_chosen_horizons_alone_are_decided_and_scored(model):
-    settings = Settings(model, "cpu", horizons_ms=(50,), seconds=0.5)
+    settings = Settings(model, "onnx", horizons_ms=(50,), seconds=0.5)
     decisions = []
     with Session(settings, Replay(counting_recording(4000))) as session:
         told = session.run(on_decision=lambda d, _: decisions.append(d))
@@ -113,7 +113,7 @@ def test_chosen_horizons_alone_are_decided_and_scored(model):
 
 
 def test_a_loop_goes_round(model):
-    settings = Settings(model, "cpu", seconds=1.0)
+    settings = Settings(model, "onnx", seconds=1.0)
     with Session(settings, Replay(counting_recording(700), speed=2.0, loop=True)) as session:
         told = session.run()
     assert told["ok"]
@@ -130,7 +130,7 @@ def test_ctrl_c_ends_with_the_summary_so_far(model):
             raise KeyboardInterrupt
 
     begin = time.monotonic()
-    with Session(Settings(model, "cpu"), Replay(counting_recording(200_000))) as session:
+    with Session(Settings(model, "onnx"), Replay(counting_recording(200_000))) as session:
         told = session.run(on_decision=on_decision)
     assert time.monotonic() - begin < 20
     assert session.interrupted
@@ -141,7 +141,7 @@ def test_ctrl_c_ends_with_the_summary_so_far(model):
 
 
 def test_a_player_that_dies_is_a_failure_with_a_summary(model):
-    with Session(Settings(model, "cpu"), Replay(counting_recording(200_000))) as session:
+    with Session(Settings(model, "onnx"), Replay(counting_recording(200_000))) as session:
 
         def kill(decision, _truth):
             if decision.sample == 999:
@@ -155,7 +155,7 @@ def test_a_player_that_dies_is_a_failure_with_a_summary(model):
 
 
 def test_the_engine_of_a_window_gives_the_same_summary(model):
-    with Session(Settings(model, "cpu"), Replay(counting_recording(1500))) as session:
+    with Session(Settings(model, "onnx"), Replay(counting_recording(1500))) as session:
         link = session.link()
         deadline = time.monotonic() + 30
         while link.last is None or link.last.phase not in ("ended", "failed"):
@@ -164,14 +164,14 @@ def test_the_engine_of_a_window_gives_the_same_summary(model):
             time.sleep(0.03)
         told = session.summary()
     assert told["ok"]
-    assert told["device"] == "torch cpu"
+    assert told["backend"] == "onnx cpu"
     assert told["decisions"] == told["expected_decisions"] == told["scored"] == 66
     assert told["lost_samples"] == 0
     assert told["latency_ms"].keys() == STAGES
 
 
 def test_a_window_that_finds_no_stream_has_failed(model):
-    with Session(Settings(model, "cpu"), Live(source_id="nobody", wait_s=0.3)) as session:
+    with Session(Settings(model, "onnx"), Live(source_id="nobody", wait_s=0.3)) as session:
         link = session.link()
         deadline = time.monotonic() + 30
         while link.last is None or link.last.phase != "failed":
@@ -188,7 +188,7 @@ def test_live_reports_the_age_and_no_score(model):
     with Player(counting_recording(20_000), wait_for_truth=False) as player:
         live = Live(source_id=player.source_id)
         truths = set()
-        with Session(Settings(model, "cpu", seconds=0.8), live) as session:
+        with Session(Settings(model, "onnx", seconds=0.8), live) as session:
             told = session.run(on_decision=lambda _, truth: truths.add(truth))
         assert player.pid is not None  # not ours to end
     assert truths == {None}
@@ -205,7 +205,7 @@ def test_live_reports_the_age_and_no_score(model):
 def test_what_was_assumed_about_a_stream_is_said_at_once(model, window):
     with Player(counting_recording(20_000), wait_for_truth=False) as player:
         live = Live(source_id=player.source_id, unit="mV")  # the stream says V
-        settings = Settings(model, "cpu", seconds=0.3)
+        settings = Settings(model, "onnx", seconds=0.3)
         noted = []
         with Session(settings, live) as session:
             if window:
@@ -213,20 +213,22 @@ def test_what_was_assumed_about_a_stream_is_said_at_once(model, window):
                 while not noted and time.monotonic() < deadline:
                     snapshot = link.poll()
                     if snapshot is not None and snapshot.phase == "running":
-                        noted += [snapshot.notes, snapshot.device]
+                        noted += [snapshot.notes, snapshot.backend]
                     time.sleep(0.01)
                 told = session.summary()
             else:
-                told = session.run(on_connect=lambda: noted.extend((session.notes, session.device)))
+                told = session.run(
+                    on_connect=lambda: noted.extend((session.notes, session.backend))
+                )
     note = f"the stream '{player.name}' states V; read as mV, as --unit says."
-    assert noted == [(note,), "torch cpu"]
+    assert noted == [(note,), "onnx cpu"]
     assert told["notes"] == [note]
-    assert told["device"] == "torch cpu"
+    assert told["backend"] == "onnx cpu"
 
 
 def test_a_stream_that_is_not_there_or_does_not_fit(model):
     with (
-        Session(Settings(model, "cpu"), Live(name="nobody", wait_s=0.3)) as session,
+        Session(Settings(model, "onnx"), Live(name="nobody", wait_s=0.3)) as session,
         pytest.raises(StreamError, match="no LSL stream named 'nobody'"),
     ):
         session.run()
@@ -234,7 +236,7 @@ def test_a_stream_that_is_not_there_or_does_not_fit(model):
     slow = replace(recording, spec=replace(recording.spec, rate=1000.0))
     with (
         Player(slow, wait_for_truth=False) as player,
-        Session(Settings(model, "cpu"), Live(source_id=player.source_id)) as session,
+        Session(Settings(model, "onnx"), Live(source_id=player.source_id)) as session,
         pytest.raises(ContractMismatchError, match="runs at 1000 Hz and the checkpoint"),
     ):
         session.run()
@@ -323,7 +325,7 @@ def test_a_run_is_all_right_when_everything_was_decided(changes, ok, pushed):
 def test_nan_is_counted_and_noted(model):
     recording = counting_recording(1000)
     recording.samples[300:310] = float("nan")
-    with Session(Settings(model, "cpu"), Replay(recording)) as session:
+    with Session(Settings(model, "onnx"), Replay(recording)) as session:
         told = session.run()
     assert told["not_finite"] == 10
     assert "10 samples held NaN or infinity" in summary_lines(told)[-1]

@@ -37,9 +37,9 @@ def run(engine: Engine) -> tuple[list[Step], list[Decision]]:
 
 
 def engine_for(model, recording, chunk_samples=20, **spec) -> Engine:
-    spec = EngineSpec(model, device="cpu", **spec)
+    spec = EngineSpec(model, backend="onnx", **spec)
     source = RecordingSource(recording, chunk_samples)
-    return build_engine(spec, build_pipeline(model, "cpu"), source)
+    return build_engine(spec, build_pipeline(model, "onnx"), source)
 
 
 def same(a: list[Decision], b: list[Decision]) -> None:
@@ -112,15 +112,15 @@ def test_refuses_what_does_not_fit(model):
 
 def test_no_stream_is_asked_for(model):
     with pytest.raises(OptionError, match="no stream was given"):
-        build_engine(EngineSpec(model), build_pipeline(model, "cpu"))
+        build_engine(EngineSpec(model), build_pipeline(model, "onnx"))
 
 
 def through_lsl(model, player: Player, **spec) -> Engine:
     truth_id = player.truth_id if player.wait_for_truth else None
     spec = EngineSpec(
-        model, source_id=player.source_id, truth_id=truth_id, device="cpu", resolve_s=10.0, **spec
+        model, source_id=player.source_id, truth_id=truth_id, backend="onnx", resolve_s=10.0, **spec
     )
-    return build_engine(spec, build_pipeline(model, "cpu"))
+    return build_engine(spec, build_pipeline(model, "onnx"))
 
 
 @pytest.mark.parametrize("speed", [1.0, 2.0])
@@ -191,7 +191,7 @@ def test_silent_stream_is_an_error(model):
     source_id = f"silent-{uuid.uuid4()}"
     spec = counting_recording(1).spec
     outlet = lsl.api().StreamOutlet(lsl.make_info("EMG", "EMG", source_id, spec))
-    engine = build_engine(EngineSpec(model, source_id=source_id), build_pipeline(model, "cpu"))
+    engine = build_engine(EngineSpec(model, source_id=source_id), build_pipeline(model, "onnx"))
     engine.silence_s = 0.5
     with pytest.raises(StreamError, match="has sent nothing for"):
         engine.run()
@@ -212,7 +212,7 @@ def test_a_sender_of_bursts_is_decided_whole(model):
     source_id = f"bursts-{uuid.uuid4()}"
     spec = counting_recording(1).spec
     outlet = lsl.api().StreamOutlet(lsl.make_info("EMG", "EMG", source_id, spec))
-    built = build_pipeline(model, "cpu")
+    built = build_pipeline(model, "onnx")
     engine = build_engine(EngineSpec(model, source_id=source_id, seconds=1.0), built)
     stop = threading.Event()
 

@@ -51,7 +51,7 @@ def test_snapshots_join_up_although_the_window_freezes(model):
             model,
             source_id=player.source_id,
             truth_id=player.truth_id,
-            device="cpu",
+            backend="onnx",
             resolve_s=10.0,
         )
         engine = EngineProcess(spec)
@@ -62,7 +62,7 @@ def test_snapshots_join_up_although_the_window_freezes(model):
         assert engine.poll() is None
         assert player.pushed == 4000
     assert seen[0].phase == "connecting"
-    assert {(s.device, s.notes) for s in seen if s.phase != "connecting"} == {("torch cpu", ())}
+    assert {(s.backend, s.notes) for s in seen if s.phase != "connecting"} == {("onnx cpu", ())}
     assert seen[0].message.startswith(("Loading the checkpoint", "Looking for the stream"))
     signal_parts = [s.signal for s in seen if len(s.signal)]
     np.testing.assert_array_equal(np.concatenate(signal_parts), recording.samples)
@@ -81,7 +81,7 @@ def test_snapshots_join_up_although_the_window_freezes(model):
 
 
 def test_failure_is_one_sentence_said_once(model):
-    engine = EngineProcess(EngineSpec(model, source_id="nobody", device="cpu", resolve_s=0.2))
+    engine = EngineProcess(EngineSpec(model, source_id="nobody", backend="onnx", resolve_s=0.2))
     engine.start()
     failed = watch(engine, "failed")[-1]
     assert "no LSL stream with the source_id 'nobody'" in failed.message

@@ -10,7 +10,7 @@ from signals import tiny_contract
 from semgfin_rt.dsp.windows import Windowing
 from semgfin_rt.errors import OptionError
 from semgfin_rt.model_contract import ModelContract, NetworkSpec
-from semgfin_rt.nn.backends import TorchBackend, make_backend
+from semgfin_rt.nn.backends import TorchBackend, choose_device, require_backend
 from semgfin_rt.nn.network import Network
 
 CPU = torch.device("cpu")
@@ -88,24 +88,20 @@ def test_windows_of_a_strided_view(network, n_samples):
     assert backend.classify(backend.imitate(view)).shape == (n_samples // 200, 2, 3)
 
 
-def test_device(network):
-    assert make_backend(network, tiny_contract(), "cpu").name == "torch cpu"
-    expected = "torch cuda" if torch.cuda.is_available() else "torch cpu"
-    assert make_backend(network, tiny_contract()).name == expected
+def test_device():
+    assert choose_device("cpu") == CPU
+    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
     with pytest.raises(OptionError, match="device 'tpu' is not known: choose auto, cpu or cuda"):
-        make_backend(network, tiny_contract(), "tpu")
+        choose_device("tpu")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_cuda_without_a_device(network):
-    with pytest.raises(OptionError, match="no CUDA device was found"):
-        make_backend(network, tiny_contract(), "cuda")
+def test_cuda_without_a_device():
+    for refuse in (choose_device, require_backend):
+        with pytest.raises(OptionError, match="no CUDA device was found"):
+            refuse("cuda")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_agrees_with_the_cpu(network):
-    probabilities = []
-    for device in ("cpu", "cuda"):
-        backend = make_backend(network, tiny_contract(), device)
-        probabilities.append(np.exp(backend.classify(backend.imitate(windows()))))
-    np.testing.assert_allclose(*probabilities, atol=1e-4)
+def test_an_unknown_backend():
+    with pytest.raises(OptionError, match="'tpu' is not known: choose auto, onnx, torch, cuda"):
+        require_backend("tpu")

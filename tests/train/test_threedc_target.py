@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from semgfin_rt.nn.backends import make_backend
+from semgfin_rt.nn.backends import TorchBackend, choose_device
 from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.recordings import load
 from semgfin_rt.train.evaluate import evaluate
@@ -22,7 +22,7 @@ def test_an_adapted_checkpoint_is_within_two_points_of_lda(
     person = load(threedc_folder, [7])
     finetune(base, person, adapted, FinetuneOptions(), lambda *_: None)
     network, contract = load_checkpoint(adapted)
-    backend = make_backend(network, contract, "cpu")
+    backend = TorchBackend(network, contract, choose_device("cpu"))
     figures = evaluate(contract, backend, person, None, lambda *_: None)
     steady, controls = figures["accuracy_steady"], figures["controls"]
     assert isinstance(steady, float)

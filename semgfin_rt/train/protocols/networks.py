@@ -14,9 +14,10 @@ import torch
 from semgfin_rt.contracts import FloatArray, Recording
 from semgfin_rt.dsp.windows import Windowing
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backends import TorchBackend, choose_device, make_backend
+from semgfin_rt.nn.backends import TorchBackend, choose_device
 from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.nn.checkpoint_folder import load_contract
+from semgfin_rt.nn.choosing import choose_backend
 from semgfin_rt.nn.network import Network
 from semgfin_rt.recordings import iter_recordings
 from semgfin_rt.train import heads
@@ -32,8 +33,6 @@ from semgfin_rt.train.protocols.tasks import Amount, Base, Task
 from semgfin_rt.train.results import Figure, TaskResult
 from semgfin_rt.train.schedule import Schedule, persistence
 from semgfin_rt.train.test_windows import TestWindows
-
-_TIMED = 50
 
 
 def train_base(base: Base, setting: Setting) -> TaskResult:
@@ -124,7 +123,7 @@ def _score(
     seconds = sum(t.seconds for t in trained)
     result.figures.append(figure(task, amount, task.method, "seconds", seconds))
     if task.protocol == "horizon":
-        compute_ms = decision_ms(trained[0], setting.device)
+        compute_ms = decision_ms(trained[0])
         result.figures.extend(
             figure(task, amount, task.method, "lead_ms", ms - compute_ms, ms)
             for ms in contract.horizons_ms
@@ -172,22 +171,15 @@ def _forecasts(
     ]
 
 
-def decision_ms(trained: Trained, device: str) -> float:
-    """Median time of one decision in ms, FIN and classifiers, on one thread where it is a CPU."""
+def decision_ms(trained: Trained) -> float:
+    """Median time of one decision in ms, on the fastest backend, one thread where it is a CPU."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        backend = make_backend(trained.network, trained.contract, device)
-        shape = (1, trained.contract.window, len(trained.contract.channels))
-        window = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-        times = []
-        for _ in range(_TIMED):
-            started = time.perf_counter()
-            backend.classify(backend.imitate(window))
-            times.append(time.perf_counter() - started)
+        choice = choose_backend(trained.network, trained.contract)
     finally:
         torch.set_num_threads(threads)
-    return 1000 * float(np.median(times))
+    return choice.median_ms[choice.backend.name]
 
 
 def _quiet(_stage: str, _step: int, _steps: int, _loss: float) -> None:

@@ -38,7 +38,7 @@ from semgfin_rt.train.options import AdaptOptions, FinetuneOptions, FitOptions
 from semgfin_rt.train.outcome import fingerprint
 from semgfin_rt.train.protocols.shares import unlabelled_excerpt
 from semgfin_rt.train.recipes import FINETUNE_RECIPES, RECIPES
-from semgfin_rt.train.recognition import accuracy
+from semgfin_rt.train.recognition import held_out_accuracy
 from semgfin_rt.train.results import Figure, TaskResult
 
 CLOSED = {"imitator": "closed_form", "horizons_ms": (0,)}
@@ -141,7 +141,7 @@ def _accuracy(network: Network, contract: ModelContract, person: Recording) -> f
         contract.horizons,
         [Scaler(contract.scale_mean, contract.scale_std)],
     )
-    return accuracy(network, windows)
+    return held_out_accuracy(network, windows)
 
 
 def _result(task: Task, figures: dict[str, float | None]) -> TaskResult:

@@ -95,9 +95,7 @@ def finetune(
     repetitions: Repetitions = None,
     tune: Annotated[
         str | None,
-        typer.Option(
-            help="head: the classifiers alone; all: the FIN as well. By default as the preset."
-        ),
+        typer.Option(help="head: the classifiers alone; all: the FIN as well (default for a CNN)."),
     ] = None,
     replay: Annotated[
         bool,
@@ -241,8 +239,8 @@ def _print_before_and_after(contract: ModelContract) -> None:
         print("One repetition: nothing was held out, so before and after cannot be compared.")
     elif before is None:
         print(
-            f"The checkpoint had learnt repetition {held[0]} of this person: before and after "
-            "cannot be compared."
+            f"The checkpoint has learnt a repetition {held[0]} of this person: before and after "
+            "cannot be compared, and what was chosen on it is not its accuracy."
         )
     elif after is None:
         print(f"Repetition {held[0]}: {100 * before:.1f} % right before; trained on, too, after.")

@@ -17,6 +17,7 @@ from semgfin_rt.nn.backends import choose_device
 from semgfin_rt.train import dataset
 from semgfin_rt.train.costs import Costs, resident_bytes
 from semgfin_rt.train.drafting import choose_filter, draft_contract
+from semgfin_rt.train.finetune import require_tunable
 from semgfin_rt.train.loop import Progress
 from semgfin_rt.train.options import FinetuneOptions, FitOptions
 from semgfin_rt.train.preparation import Filtered, training_repetitions
@@ -215,7 +216,9 @@ def estimate_finetune(
 
     census = Census.of(recordings, fits, progress)
     repetitions = training_repetitions(census.outlines, options.repetitions)
-    recipe = finetune_recipe(contract.preset, options.tune, options.shorten)
+    require_tunable(contract, options)
+    classifier = contract.network.classifier
+    recipe = finetune_recipe(contract.preset, classifier, options.tune, options.shorten)
     costs = Costs.measure(contract, recipe, choose_device(options.device))
     compares = not options.keep_worse
     return _of_training(census, contract, repetitions, recipe, costs, compares=compares)
@@ -263,7 +266,7 @@ def training_parts(
 ) -> tuple[Part, ...]:
     """Stages of a training with so many windows, and so many more that are held out.
 
-    A CNN is trained twice where the adaptation `compares` it on what is held out.
+    A CNN is trained without them first, where the adaptation `compares`.
     """
 
     def stage(name: str, kind: str, n_windows: int, times: int = 1) -> Part:
@@ -281,11 +284,11 @@ def training_parts(
             Part("linear heads", f"{n} windows", 3 * n * costs.heads),
         ]
     else:
-        times = 2 if compares and held else 1
+        windows = [kept, kept + held] if compares and held else [kept + held]
         parts = [
             stage("FIN", "imitate", kept),
-            stage("classifier", "classify", kept + held, times),
-            stage("joint", "joint", kept + held, times),
+            *(stage("classifier", "classify", n) for n in windows),
+            *(stage("joint", "joint", n) for n in windows),
         ]
     return tuple(part for part in parts if part.seconds)
 

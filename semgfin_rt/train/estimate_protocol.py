@@ -253,6 +253,8 @@ def _kind(options: FitOptions) -> FitOptions:
 
 def _price(census: Census, options: FitOptions) -> _Priced:
     contract, _ = census.draft(options)
-    recipe, tuning = fit_recipe(options), finetune_recipe(options.preset, None, options.shorten)
+    recipe = fit_recipe(options)
+    classifier = contract.network.classifier
+    tuning = finetune_recipe(options.preset, classifier, None, options.shorten)
     costs = Costs.measure(contract, recipe, choose_device(options.device))
     return _Priced(contract, recipe, tuning, costs)

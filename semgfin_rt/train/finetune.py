@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,14 +29,17 @@ from semgfin_rt.train.outcome import (
     training_record,
 )
 from semgfin_rt.train.preparation import (
+    TrainingData,
     filter_each,
     prepare,
     require_known_classes,
     training_repetitions,
 )
 from semgfin_rt.train.recipes import finetune_recipe
-from semgfin_rt.train.recognition import accuracy, recognise
+from semgfin_rt.train.recognition import Recognised, held_out_accuracy, recognise, train_cnn
 from semgfin_rt.train.signals import SignalCache
+
+_BEFORE = "before_held_out_accuracy"
 
 
 def finetune(
@@ -52,7 +56,8 @@ def finetune(
     is turned until the movements look most like those of the people of the first training; the
     closed-form head is fitted to the person, drawn towards those people; the MLP is trained on.
     With a single training repetition nothing can be held out, and the closed-form head alone
-    decides. The FIN stays, unless `options.tune` says otherwise; a CNN is trained together with it.
+    decides. The FIN stays, unless `options.tune` says otherwise. A CNN is trained together with it;
+    for the comparison a copy of it is, without the held-out repetition.
 
     Parameters
     ----------
@@ -72,6 +77,7 @@ def finetune(
         One sentence on what does not fit.
     """
     network, contract = load_checkpoint(base)
+    require_tunable(contract, options)
     require_replaceable(out)
     device = choose_device(options.device)
     with resume_folder(out) as state:
@@ -97,31 +103,68 @@ def finetune(
             as_before = replace(data.held, scalers=[scale])
         if (gate := rest_gate(contract, data)) is not None:
             contract = contract.model_copy(update={"rest_gate": gate})
-    recipe = finetune_recipe(contract.preset, options.tune, options.shorten)
+    spec = contract.network
+    recipe = finetune_recipe(contract.preset, spec.classifier, options.tune, options.shorten)
     identity = fingerprint(options, recipe, contract, repetitions, filtered.sha256, sha256(base))
     network = network.to(device)
-    before = None if as_before is None else accuracy(network, as_before)
-    run = Run(network, state / "recognition.safetensors", identity, progress)
     objective = Objective(network, contract, recipe, options.seed, device)
-    imitate = objective.stage("imitate", "FIN", data.kept, None)
-    if imitate.steps:
-        run.run(imitate)
-    prior = PriorWeight() if options.replay else PriorWeight(0, 0)
-    compare = before is not None and not options.keep_worse
-    done = recognise(run, objective, data, prior, compare=compare)
-    if imitate.steps:
-        done.steps[imitate.name] = imitate.steps
-    metrics = done.metrics | ({} if before is None else {"before_held_out_accuracy": before})
-    after = done.metrics.get(f"held_out_accuracy_{contract.horizons_ms[0]}ms")
-    if before is not None and after is not None and after < before and not options.keep_worse:
-        shutil.rmtree(state, ignore_errors=True)
-        raise TrainingError(
-            f"adapted, the checkpoint is right on {100 * after:.1f} % of the held-out repetition "
-            f"and was on {100 * before:.1f} % as it was, so nothing was written: keep {base}, "
-            "record better repetitions, or insist with --keep-worse."
-        )
+    key = f"held_out_accuracy_{contract.horizons_ms[0]}ms"
+    metrics = {}
+    if as_before is not None:
+        metrics[_BEFORE] = held_out_accuracy(network, as_before)
+        if spec.classifier == "cnn" and not options.keep_worse:
+            trial = replace(objective, network=copy.deepcopy(network))
+            run = Run(trial.network, state / "without held out.safetensors", identity, progress)
+            train_cnn(run, trial, data.kept)
+            metrics[key] = held_out_accuracy(trial.network, replace(as_before, scalers=[scaler]))
+            _refuse_worse(metrics, key, base, state)
+    run = Run(network, state / "recognition.safetensors", identity, progress)
+    done = _adapt(run, objective, data, options)
+    if as_before is not None:
+        metrics |= done.metrics
+        if not options.keep_worse:
+            _refuse_worse(metrics, key, base, state)
     contract = contract.model_copy(
         update={"rotation": done.alignment.rotation, "mirrored": done.alignment.mirrored}
     )
     record = training_record("finetune", filtered.sha256, data, options.seed, done, run.seconds)
     return finish(out, state, network, contract, record, metrics)
+
+
+def require_tunable(contract: ModelContract, options: FinetuneOptions) -> None:
+    """Refuse to tune a FIN that is not there.
+
+    Raises
+    ------
+    OptionError
+        Where the checkpoint has closed-form features.
+    """
+    if options.tune == "all" and contract.network.imitator == "closed_form":
+        raise OptionError(
+            "the checkpoint computes its features instead of imitating them, so there is no FIN to "
+            "tune: choose `--tune head`."
+        )
+
+
+def _adapt(
+    run: Run, objective: Objective, data: TrainingData, options: FinetuneOptions
+) -> Recognised:
+    imitate = objective.stage("imitate", "FIN", data.kept, None)
+    if imitate.steps:
+        run.run(imitate)
+    done = recognise(run, objective, data, PriorWeight() if options.replay else PriorWeight(0, 0))
+    if imitate.steps:
+        done.steps[imitate.name] = imitate.steps
+    return done
+
+
+def _refuse_worse(metrics: Mapping[str, float], key: str, base: Path, state: Path) -> None:
+    before, after = metrics[_BEFORE], metrics[key]
+    if after >= before:
+        return
+    shutil.rmtree(state, ignore_errors=True)
+    raise TrainingError(
+        f"adapted, the checkpoint is right on {100 * after:.1f} % of the held-out repetition "
+        f"and was on {100 * before:.1f} % as it was, so nothing was written: keep {base}, "
+        "record better repetitions, or insist with --keep-worse."
+    )

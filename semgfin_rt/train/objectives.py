@@ -127,7 +127,10 @@ class Objective:
         return loss
 
     def imitation(self, batch: Batch, *, augment: bool) -> Tensor:
-        """Mean squared error of standardised features, over horizons whose target is valid."""
+        """Squared error of standardised features, over horizons whose target is valid.
+
+        A mean in which the present has a weight of its own.
+        """
         samples = batch.samples
         if augment and self.recipe.gain_jitter:
             gains = torch.randn(len(samples), 1, samples.shape[2], device=samples.device)
@@ -175,7 +178,8 @@ class Objective:
         if self.recipe.target_noise:
             wanted = wanted + self.recipe.target_noise * torch.randn_like(wanted)
         weights = torch.ones(valid.shape, device=features.device)
-        weights[:, 0] = self.recipe.present_weight
+        if self.contract.horizons_ms[0] == 0:
+            weights[:, 0] = self.recipe.present_weight
         weights = weights[valid]
         errors = functional.mse_loss(features[valid], wanted[valid], reduction="none")
         return (weights * errors.flatten(1).mean(1)).sum() / weights.sum()

@@ -82,8 +82,7 @@ class FinetuneOptions(_Options):
     ----------
     tune : {"head", "all"} or None
         What is adapted: the classifiers alone, or the FIN as well, which goes on imitating (of a
-        CNN: is trained together with it). None: as the preset has it (`realtime` the head,
-        `paper` all, as published).
+        CNN: is trained together with it). None: the head of an MLP; all of a CNN, as published.
     replay : bool
         Whether the linear head also goes by what the checkpoint knows of other people.
     keep_worse : bool

@@ -62,8 +62,8 @@ class Recipe:
     imitation_weight : float
         Weight of the imitation loss in joint training: features stay features.
     present_weight : float
-        Weight of the first horizon's features in the imitation loss, each further one has 1: what
-        is not in the signal yet makes most of the loss, and cannot be learnt.
+        Weight of the present features in the imitation loss, those of each horizon have 1: what is
+        not in the signal yet makes most of the loss, and cannot be learnt.
     """
 
     imitate: StageRecipe
@@ -152,23 +152,30 @@ PAPER = Recipe(
 )
 
 RECIPES = {"realtime": REALTIME, "paper": PAPER}
-_ADAPTED = replace(REALTIME, classify=replace(REALTIME.classify, steps=200))
+FINETUNE_RECIPES = {
+    "realtime": replace(
+        REALTIME,
+        imitate=replace(REALTIME.imitate, steps=300, fin_rate=2e-3),
+        classify=replace(REALTIME.classify, steps=200),
+    ),
+    "paper": replace(PAPER, imitate=replace(PAPER.imitate, epochs=5, early_stop=False)),
+}
 _NOTHING = StageRecipe(batch=1, steps=0)
 
-FINETUNE_RECIPES = {
-    "realtime": {
-        "head": replace(_ADAPTED, imitate=_NOTHING),
-        "all": replace(_ADAPTED, imitate=replace(REALTIME.imitate, steps=300, fin_rate=2e-3)),
-    },
-    "paper": {
-        "head": replace(PAPER, imitate=_NOTHING, joint=_NOTHING),
-        "all": replace(PAPER, imitate=_NOTHING, classify=_NOTHING),
-    },
-}
-"""By preset and by what is adapted: the classifiers alone, or the FIN as well."""
 
+def finetune_recipe(
+    preset: str, classifier: Literal["cnn", "mlp"], tune: str | None, shorten: float
+) -> Recipe:
+    """Numbers of an adaptation.
 
-def finetune_recipe(preset: str, tune: str | None, shorten: float) -> Recipe:
-    """Numbers of an adaptation; where nothing is said of what is adapted, as the preset has it."""
-    by_preset = "all" if preset == "paper" else "head"
-    return FINETUNE_RECIPES[preset][tune or by_preset].shortened(shorten)
+    An MLP is trained on the FIN as it is; with ``tune="all"`` the FIN goes on imitating first. A
+    CNN is trained together with its FIN, as published; with ``tune="head"`` alone.
+    """
+    recipe = FINETUNE_RECIPES[preset].shortened(shorten)
+    if classifier == "cnn":
+        recipe = replace(recipe, imitate=_NOTHING)
+        if tune == "head":
+            return replace(recipe, joint=_NOTHING)
+        return replace(recipe, classify=_NOTHING)
+    recipe = replace(recipe, joint=_NOTHING)
+    return recipe if tune == "all" else replace(recipe, imitate=_NOTHING)

@@ -1,9 +1,7 @@
 """From imitated features to movements: classifiers, and the choices on the held-out repetition.
 
 The FIN stays as it is, so its features are computed once. A published CNN is trained together with
-the FIN instead (`_train_cnn`): it has no linear head, and nothing to choose.
-
-An adaptation to a person is compared with the checkpoint on the held-out repetition.
+the FIN instead (`train_cnn`): it has no linear head, and nothing to choose.
 """
 
 from __future__ import annotations
@@ -19,13 +17,14 @@ from semgfin_rt.nn.montage import Alignment, Montage
 from semgfin_rt.nn.network import Network
 from semgfin_rt.train import heads, people
 from semgfin_rt.train.dataset import TrainingWindows
-from semgfin_rt.train.loop import Run, Stage
+from semgfin_rt.train.loop import Run
 from semgfin_rt.train.objectives import Objective
 from semgfin_rt.train.people import FeatureTable, Person
 from semgfin_rt.train.preparation import TrainingData
 
 MOST_WINDOWS = 40_000  # beyond that an LDA of some hundred inputs does not change
 _MOST_HELD = 10_000
+_BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,6 @@ def recognise(
     objective: Objective,
     data: TrainingData,
     prior: heads.PriorWeight | None = None,
-    *,
-    compare: bool = False,
 ) -> Recognised:
     """Train the classifiers on the FIN's features; choose their mixes on the held-out repetition.
 
@@ -52,12 +49,9 @@ def recognise(
     ----------
     prior : PriorWeight or None
         Weight of what the checkpoint knows of other people, where one is adapted.
-    compare : bool
-        Train a CNN without the held-out repetition first, to know its accuracy there; what has a
-        linear head always does.
     """
     if not heads.linear_heads(objective.network):
-        return _train_cnn(run, objective, data, data.held if compare else None)
+        return train_cnn(run, objective, data.all)
     network, contract = objective.network, objective.contract
     kept = FeatureTable.read(network, data.kept, MOST_WINDOWS)
     held = FeatureTable.read(network, data.held, _MOST_HELD) if data.held is not None else None
@@ -204,47 +198,30 @@ def _choose_mixes(
     return chosen, metrics
 
 
-def _train_cnn(
-    run: Run, objective: Objective, data: TrainingData, held: TrainingWindows | None
-) -> Recognised:
-    """Train the classifier on the frozen FIN, then both together, on all training repetitions.
-
-    With `held`, first without it.
-    """
-    metrics = {}
-    stages = []
-    if held is not None:
-        stages = _stages_of_cnn(objective, data.kept, "")
-        for stage in stages:
-            run.run(stage)
-        if "held out" not in run.notes:
-            run.notes["held out"] = accuracy(objective.network, held)
-        metrics[f"held_out_accuracy_{objective.contract.horizons_ms[0]}ms"] = run.notes["held out"]
-    last = _stages_of_cnn(objective, data.all, "" if held is None else ", all repetitions")
-    for stage in last:
-        run.run(stage)
-    return Recognised({stage.name: stage.steps for stage in (*stages, *last)}, metrics=metrics)
-
-
-def _stages_of_cnn(objective: Objective, windows: TrainingWindows, suffix: str) -> list[Stage]:
+def train_cnn(run: Run, objective: Objective, windows: TrainingWindows) -> Recognised:
+    """Train the classifier on the frozen FIN, then both together, as far as the recipe has it."""
     stages = [
-        objective.stage("classify", f"classifier{suffix}", windows, None),
-        objective.stage("joint", f"joint{suffix}", windows, None),
+        objective.stage("classify", "classifier", windows, None),
+        objective.stage("joint", "joint", windows, None),
     ]
-    return [stage for stage in stages if stage.steps]
+    stages = [stage for stage in stages if stage.steps]
+    for stage in stages:
+        run.run(stage)
+    return Recognised({stage.name: stage.steps for stage in stages})
 
 
 @torch.no_grad()
-def accuracy(network: Network, windows: TrainingWindows) -> float | None:
-    """Accuracy of a network at the first horizon; None where no window has a class."""
+def held_out_accuracy(network: Network, held: TrainingWindows) -> float:
+    """Accuracy of a network as it is, at the first horizon."""
     network.eval()
-    length = windows.windowing.window
+    length = held.windowing.window
     device = network.derive.device
+    rows = held.spread(_MOST_HELD)
     hits = n = 0
-    for rows in np.array_split(windows.spread(_MOST_HELD), 4):
-        batch = windows.gather(rows)
+    for part in np.array_split(rows, max(1, len(rows) // _BATCH)):
+        batch = held.gather(part)
         truth = batch.classes[:, 0]
         decided = network(batch.samples[:, :length].to(device))[:, 0].argmax(1).cpu()
         hits += int(((decided == truth) & (truth >= 0)).sum())
         n += int((truth >= 0).sum())
-    return hits / n if n else None
+    return hits / n

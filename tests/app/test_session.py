@@ -255,7 +255,7 @@ def test_what_cannot_be_is_refused_before_anything_starts(model):
             Session(Settings(model, seconds=seconds), Live(name="x"))
     with pytest.raises(OptionError, match=r"--seconds 1e\+09 .* at most 10000000\."):
         Settings(model, seconds=1e9).check()
-    with pytest.raises(OptionError, match="device 'tpu' is not known"):
+    with pytest.raises(OptionError, match="backend 'tpu' is not known"):
         Settings(model, "tpu").check()
     with pytest.raises(OptionError, match="no rest gate"):
         Settings(model, rest_gate=True).check()

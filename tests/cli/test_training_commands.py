@@ -81,6 +81,15 @@ def test_finetune_keeps_nothing_worse_unless_told(data, model, tmp_path):
     assert names(tmp_path) == {file.name, "T", "T.run.toml"}
 
 
+def test_what_can_be_tuned(data, model, tmp_path):
+    start = ("finetune", model, data, "--subjects", 2, "--quick", "--out", tmp_path / "T")
+    refused([*start, "--tune", "nonsense"], "tune", "'head' or 'all'")
+    told = done(*start, "--tune", "all", "--dry-run")
+    assert "FIN" in told
+    assert "6 steps of 16 windows" in told
+    assert names(tmp_path) == set()
+
+
 def test_a_checkpoint_is_adapted_to_one_person(data, model, tmp_path):
     for command in ("finetune", "adapt"):
         refused([command, model, data, "--out", tmp_path / "T"], "one person", "--subjects")

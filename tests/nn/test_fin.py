@@ -212,6 +212,7 @@ def test_parts_that_save_memory_change_no_gradient(monkeypatch, n_beside, most_s
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_pooled_outputs_read_means_over_the_window(bidirectional):
     spec = NetworkSpec(patch=5, hidden=4, pooled=True, bidirectional=bidirectional)
+    torch.manual_seed(0)
     fin = Fin(spec, 3)
     states = 8 if bidirectional else 4
     assert fin.head.in_features == 4 + states + 4

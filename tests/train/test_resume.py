@@ -92,13 +92,15 @@ def unfinished(tmp_path, monkeypatch) -> Path:
     return tmp_path / "model"
 
 
-def test_tuning_goes_on_too(tmp_path, base, monkeypatch):
+@pytest.mark.parametrize("tune", ["head", "all"])
+def test_tuning_goes_on_too(tmp_path, base, monkeypatch, tune):
     monkeypatch.setattr(loop, "_SAVE_EVERY_S", -1.0)
-    finetune(base, [small_subject(3)], tmp_path / "whole", TUNE, quiet)
+    chosen = TUNE.model_copy(update={"tune": tune})
+    finetune(base, [small_subject(3)], tmp_path / "whole", chosen, quiet)
     for count in (3, 6):
         with pytest.raises(StoppedError):
-            finetune(base, [small_subject(3)], tmp_path / "out", TUNE, stop_after(count))
-    finetune(base, [small_subject(3)], tmp_path / "out", TUNE, quiet)
+            finetune(base, [small_subject(3)], tmp_path / "out", chosen, stop_after(count))
+    finetune(base, [small_subject(3)], tmp_path / "out", chosen, quiet)
     assert_same_weights(tmp_path / "whole", tmp_path / "out")
 
 

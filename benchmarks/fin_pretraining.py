@@ -20,44 +20,14 @@ from pathlib import Path
 
 import torch
 
-from semgfin_rt.model_contract import ClassLabel, Derivation, ModelContract
-from semgfin_rt.nn.network import (
-    Network,
-    preset_derivations,
-    preset_features,
-    preset_network,
-)
+from semgfin_rt.app.bench import Signal, untrained
+from semgfin_rt.model_contract import Derivation
+from semgfin_rt.nn.network import Network, preset_derivations
 from semgfin_rt.train.dataset import Batch
 from semgfin_rt.train.objectives import Objective
 from semgfin_rt.train.recipes import RECIPES
 
-N_CHANNELS, WINDOW, HOP, RING = 12, 600, 20, tuple(range(8))
-
-
-def contract(preset: str, derivations: tuple[Derivation, ...]) -> ModelContract:
-    """Return a contract with statistics that change nothing."""
-    features, read = preset_features(preset)
-    network = preset_network(preset, HOP, N_CHANNELS, len(features), per_channel=False)
-    return ModelContract(
-        preset=preset,
-        channels=tuple(f"ch{i}" for i in range(N_CHANNELS)),
-        rate=2000.0,
-        unit="V",
-        ring=RING,
-        filter_sos=(),
-        scale_mean=(0.0,) * N_CHANNELS,
-        scale_std=(1.0,) * N_CHANNELS,
-        window=WINDOW,
-        hop=HOP,
-        features=features,
-        classifier_features=read,
-        feature_mean=(0.0,) * len(features),
-        feature_std=(1.0,) * len(features),
-        horizons_ms=(0,),
-        classes=(ClassLabel(id=1, name="fist"),),
-        network=network.model_copy(update={"derivations": derivations}),
-        test_repetitions=(),
-    )
+N_CHANNELS, WINDOW, RING = 12, 600, tuple(range(8))
 
 
 def windows_per_s(
@@ -65,7 +35,10 @@ def windows_per_s(
 ) -> float:
     """Windows of all channels that `steps` optimiser steps take in a second, after one more."""
     torch.manual_seed(0)
-    model = contract(preset, derivations)
+    signal = Signal(N_CHANNELS, classes=2, horizons=1)
+    model = untrained(preset, signal)
+    spec = model.network.model_copy(update={"derivations": derivations})
+    model = model.model_copy(update={"network": spec})
     network = Network(model)
     objective = Objective(network, model, RECIPES[preset], 0, torch.device("cpu"))
     samples = torch.randn(batch, WINDOW, N_CHANNELS)

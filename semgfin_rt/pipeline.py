@@ -52,7 +52,7 @@ class Pipeline:
     ) -> None:
         self.contract = contract
         self.skipped = 0
-        self._backend = backend
+        self.backend = backend
         self._policy = DecisionPolicy(contract, policy or PolicySpec())
         self._on_stage = on_stage or (lambda _stage: None)
         self._filter = CausalFilter(contract.filter_sos)
@@ -136,10 +136,10 @@ class Pipeline:
     def _decide(self, sample: int, time: float) -> Decision:
         self._on_stage("start")
         window = self._ring.newest(self.contract.window)
-        feature_map = self._backend.imitate(window[None])
-        features = self._backend.features(feature_map)[0]
+        feature_map = self.backend.imitate(window[None])
+        features = self.backend.features(feature_map)[0]
         self._on_stage("fin")
-        log_probabilities = self._backend.classify(feature_map)[0]
+        log_probabilities = self.backend.classify(feature_map)[0]
         self._on_stage("cnn")
         gated = self._policy.spec.rest_gate
         energy = float(np.mean(closed_form(window, ("log_rms",)))) if gated else float("inf")

@@ -11,7 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
+from semgfin_rt.cli.bench import bench
 from semgfin_rt.cli.common import choose_numbers, new_app, run
+from semgfin_rt.cli.verify import verify
 from semgfin_rt.cli.view import View, own_id
 from semgfin_rt.errors import OptionError
 
@@ -209,6 +211,10 @@ def streams(
         rate = f"{s.rate:g} Hz" if s.rate else "irregular"
         table.add_row(s.name, s.type, s.source_id, s.host, str(s.n_channels), rate)
     Console().print(table)
+
+
+app.command()(bench)
+app.command()(verify)
 
 
 def main() -> None:

@@ -1,0 +1,241 @@
+"""What a decision costs on this machine: every backend and preset beside the published loop.
+
+Networks have random weights, on which their time does not depend. Everything runs on one thread,
+one window at a time; the cases take turns, so that whatever else the machine does meets them alike.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import torch
+
+from semgfin_rt.contracts import FloatArray
+from semgfin_rt.errors import OptionError
+from semgfin_rt.model_contract import ClassLabel, ModelContract
+from semgfin_rt.nn.backends import Backend
+from semgfin_rt.nn.choosing import choose_backend
+from semgfin_rt.nn.network import Network, preset_derivations, preset_features, preset_network
+
+NAIVE = "published loop, torch"
+"""48 FINs, one after the other, then the CNN: the network as published, with one horizon."""
+HORIZONS_MS = (0, 50, 100, 200, 300)
+_ROUNDS = 5
+_FEWEST = 3  # decisions of a case in a round
+CURVES: dict[str, tuple[int, ...]] = {
+    "channels": (4, 8, 12, 16, 32, 64),
+    "classes": (5, 18, 50),
+    "horizons": (1, 2, 5, 10),
+    "window_ms": (100, 150, 200, 250, 300),
+}
+
+Report = Callable[[str, int, int, float], None]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What is decided on.
+
+    Attributes
+    ----------
+    channels, classes, horizons : int
+        How many.
+    ring : int
+        How many of the channels, at most, lie around the limb (8 of 12 in DB2).
+    rate : float
+        In Hz.
+    window_ms, hop_ms : int
+    """
+
+    channels: int = 12
+    classes: int = 18
+    horizons: int = 5
+    rate: float = 2000.0
+    window_ms: int = 300
+    hop_ms: int = 10
+    ring: int = 8
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Percentiles of the time of one decision, in ms."""
+
+    p50: float
+    p95: float
+    p99: float
+    p999: float
+    n: int
+
+
+def untrained(preset: str, signal: Signal, *, per_channel: bool = False) -> ModelContract:
+    """Contract of a network for `signal`, with statistics of no meaning.
+
+    Parameters
+    ----------
+    preset : {"paper", "realtime"}
+    signal : Signal
+    per_channel : bool
+        See `preset_network`.
+
+    Raises
+    ------
+    OptionError
+        When the window is not made of whole hops.
+    """
+    if signal.window_ms % signal.hop_ms:
+        raise OptionError(
+            f"a window of {signal.window_ms} ms is not made of hops of {signal.hop_ms} ms: give a "
+            "multiple."
+        )
+    n = signal.channels
+    features, read = preset_features(preset)
+    hop = max(1, round(signal.hop_ms * signal.rate / 1000))
+    network = preset_network(preset, hop, n, len(features), per_channel=per_channel)
+    ring = tuple(range(min(n, signal.ring)))
+    horizons = (
+        HORIZONS_MS
+        if signal.horizons == len(HORIZONS_MS)
+        else tuple(signal.hop_ms * i for i in range(signal.horizons))
+    )
+    return ModelContract(
+        preset=preset,
+        channels=tuple(f"ch{i}" for i in range(n)),
+        rate=signal.rate,
+        unit="V",
+        ring=ring if len(ring) > 2 else (),
+        filter_sos=(),
+        scale_mean=(0.0,) * n,
+        scale_std=(1.0,) * n,
+        window=hop * (signal.window_ms // signal.hop_ms),
+        hop=hop,
+        features=features,
+        classifier_features=read,
+        feature_mean=(0.0,) * len(features),
+        feature_std=(1.0,) * len(features),
+        horizons_ms=horizons,
+        classes=tuple(ClassLabel(id=i, name=f"movement {i}") for i in range(signal.classes)),
+        network=network.model_copy(update={"derivations": preset_derivations(preset, ring)}),
+        test_repetitions=(),
+    )
+
+
+def bench(
+    signal: Signal, seconds: float, report: Report, curves: Iterable[str] = CURVES
+) -> dict[str, Any]:
+    """Time a decision of every preset and backend, and what it follows from.
+
+    Parameters
+    ----------
+    signal : Signal
+    seconds : float
+        For each case, besides the curves, which take a tenth each.
+    report : callable
+        Told (what, done, of how many, 0.0).
+    curves : iterable of str
+        Which of `CURVES`.
+
+    Returns
+    -------
+    dict
+        ``cases`` (name to `Timing`), ``realtime`` (ours_ms, naive_ms, ratio, p95, p999, backend),
+        ``curves`` (name to value to ms), ``signal``, ``machine``, ``date``.
+
+    Raises
+    ------
+    OptionError
+        When the signal cannot be.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        cases = _cases(signal)
+        times = _take_turns(cases, seconds, report)
+        found = {name: _timing(values) for name, values in times.items()}
+        ours = min((n for n in found if n.startswith("realtime")), key=lambda n: found[n].p50)
+        curve = {name: _curve(name, signal, seconds / 10, report) for name in curves}
+    finally:
+        torch.set_num_threads(threads)
+    fastest, naive = found[ours], found[NAIVE]
+    return {
+        "realtime": {
+            "backend": ours,
+            "ours_ms": fastest.p50,
+            "naive_ms": naive.p50,
+            "ratio": naive.p50 / fastest.p50,
+            "p95": fastest.p95,
+            "p999": fastest.p999,
+        },
+        "cases": {name: asdict(timing) for name, timing in found.items()},
+        "curves": curve,
+        "signal": asdict(signal),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, one thread",
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def _cases(signal: Signal) -> dict[str, tuple[Backend, FloatArray]]:
+    """Every network and backend that runs here, with a window to decide on."""
+    one = Signal(**{**asdict(signal), "horizons": 1})
+    published = untrained("paper", one, per_channel=True)
+    cases = {NAIVE: _ready(published, "torch")}
+    backends = ("onnx", "torch", *(["cuda"] if torch.cuda.is_available() else []))
+    for preset, contract in (
+        ("realtime", untrained("realtime", signal)),
+        ("paper", untrained("paper", one)),
+    ):
+        cases |= {f"{preset}, {name}": _ready(contract, name) for name in backends}
+    return cases
+
+
+def _ready(contract: ModelContract, backend: str) -> tuple[Backend, FloatArray]:
+    torch.manual_seed(0)
+    shape = (1, contract.window, len(contract.channels))
+    window = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    return choose_backend(Network(contract), contract, backend).backend, window
+
+
+def _take_turns(
+    cases: dict[str, tuple[Backend, FloatArray]], seconds: float, report: Report
+) -> dict[str, list[float]]:
+    times: dict[str, list[float]] = {name: [] for name in cases}
+    for number in range(_ROUNDS):
+        for name, case in cases.items():
+            times[name] += _decide_for(seconds / _ROUNDS, *case)
+        report("presets and backends", number + 1, _ROUNDS, 0.0)
+    return times
+
+
+def _decide_for(seconds: float, backend: Backend, window: FloatArray) -> list[float]:
+    """Time decisions for so long and at least a few: ms of each."""
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < _FEWEST or time.perf_counter() < end:
+        began = time.perf_counter()
+        feature_map = backend.imitate(window)
+        backend.features(feature_map)
+        backend.classify(feature_map)
+        times.append(1000 * (time.perf_counter() - began))
+    return times
+
+
+def _timing(times: list[float]) -> Timing:
+    p50, p95, p99, p999 = np.percentile(times, (50, 95, 99, 99.9)).round(4).tolist()
+    return Timing(p50, p95, p99, p999, len(times))
+
+
+def _curve(name: str, signal: Signal, seconds: float, report: Report) -> dict[str, float]:
+    """Median of the preset `realtime` on ONNX Runtime, with one number of the signal changed."""
+    found = {}
+    for number, value in enumerate(CURVES[name], start=1):
+        changed = Signal(**{**asdict(signal), name: value})
+        times = _decide_for(seconds, *_ready(untrained("realtime", changed), "onnx"))
+        found[str(value)] = _timing(times).p50
+        report(f"cost against {name}", number, len(CURVES[name]), 0.0)
+    return found

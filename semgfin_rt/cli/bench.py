@@ -1,0 +1,70 @@
+"""`semgfin-rt bench`: what a decision costs on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from semgfin_rt.cli.common import require_writable, write_json
+
+
+def bench(
+    channels: Annotated[int, typer.Option(min=1, max=1024, help="Of the signal.")] = 12,
+    rate: Annotated[float, typer.Option(min=50, max=100_000, help="In Hz.")] = 2000.0,
+    window: Annotated[int, typer.Option(min=10, max=5000, help="In ms.")] = 300,
+    classes: Annotated[int, typer.Option(min=2, max=1000, help="Movements and rest.")] = 18,
+    seconds: Annotated[
+        float, typer.Option(min=0.01, max=3600, help="For each case.", metavar="S")
+    ] = 5.0,
+    curves: Annotated[
+        bool, typer.Option(help="Also against channels, classes, horizons and window.")
+    ] = True,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures here.", metavar="FILE")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the curves here (.png or .svg).", metavar="FILE")
+    ] = None,
+) -> None:
+    """Time a decision of every backend and preset beside the published loop."""
+    for file in (json_file, plot):
+        require_writable(file)
+    from semgfin_rt.app import bench as app
+    from semgfin_rt.cli.progress import progress_bars
+
+    signal = app.Signal(channels, classes, rate=rate, window_ms=window)
+    with progress_bars() as report:
+        found = app.bench(signal, seconds, report, app.CURVES if curves or plot else ())
+    _print(found, app.NAIVE)
+    if json_file is not None:
+        write_json(json_file, found)
+    if plot is not None:
+        from semgfin_rt.app.bench_plot import draw
+
+        draw(found["curves"], plot)
+
+
+def _print(found: dict[str, Any], naive: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="One decision, in ms")
+    table.add_column("network, backend")
+    for name in ("median", "p95", "p99", "p99.9", "decisions", "times as fast"):
+        table.add_column(name, justify="right")
+    slowest = found["cases"][naive]["p50"]
+    for name, timing in found["cases"].items():
+        cells = [f"{timing[key]:.2f}" for key in ("p50", "p95", "p99", "p999")]
+        table.add_row(name, *cells, str(timing["n"]), f"{slowest / timing['p50']:.1f}")
+    Console().print(table)
+    for name, curve in found["curves"].items():
+        values = ", ".join(f"{value}: {ms:.2f}" for value, ms in curve.items())
+        print(f"realtime on onnx against {name}, ms: {values}")
+    ours = found["realtime"]
+    print(
+        f"{ours['backend']} decides with all horizons in {ours['ours_ms']:.2f} ms, "
+        f"{ours['ratio']:.0f} times as fast as the published loop with one "
+        f"({found['machine']})."
+    )

@@ -1,0 +1,77 @@
+"""A stream against offline evaluation, to the bit; and that a difference is seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from signals import counting_recording, tiny_checkpoint
+
+from semgfin_rt.app import verify as app
+from semgfin_rt.app.verify import verify
+from semgfin_rt.errors import ContractMismatchError, OptionError
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_checkpoint(tmp_path_factory.mktemp("verify") / "model")
+
+
+@pytest.mark.parametrize("backend", ["onnx", "torch"])
+def test_every_decision_is_the_same(model, backend):
+    """4000 samples in two stretches, with windows of 200 and a hop of 20."""
+    told = []
+    found = verify(
+        model,
+        counting_recording(4000, breaks=(1510,)),
+        backend,
+        report=lambda *done: told.append(done),
+    )
+    expected = (1 + (1510 - 200) // 20) + (1 + (2490 - 200) // 20)
+    assert (found["compared"], found["different"], found["first"]) == (expected, 0, None)
+    assert found["backend"] == f"{backend} cpu"
+    assert found["other_labels"] == found["not_finite"] == 0
+    assert found["rounding"] < app.ROUNDING
+    assert told[-1] == ("verify", expected, expected, 0.0)
+
+
+def test_seconds_end_it(model):
+    recording = counting_recording(4000, breaks=(100, 3000))
+    assert verify(model, recording, seconds=0.5)["compared"] == 1 + (900 - 200) // 20
+
+
+def test_windows_that_are_not_finite_are_rejected_in_both(model):
+    recording = counting_recording(2000)
+    recording.samples[1000, 1] = np.nan
+    found = verify(model, recording)
+    assert found["not_finite"] == 10  # windows that hold one sample, at this hop
+    assert found["different"] == 0
+
+
+def test_a_difference_is_seen(model, monkeypatch):
+    filtered = app.dataset.filtered
+
+    def louder_from_1000_on(recording, sos):
+        samples = recording.samples.copy()
+        samples[1000:] *= 1.5
+        return filtered(replace(recording, samples=samples), sos)
+
+    monkeypatch.setattr(app.dataset, "filtered", louder_from_1000_on)
+    found = verify(model, counting_recording(2000))
+    assert found["compared"] == 91
+    assert found["different"] == 91 - 41  # windows that end before sample 1000 are the same
+    first = found["first"]
+    assert first["sample"] == first["offline_sample"] == 1019
+    assert first["largest"] > 0
+
+
+def test_what_cannot_be_compared(model):
+    with pytest.raises(OptionError, match="no whole window of 100 ms"):
+        verify(model, counting_recording(199))
+    one = counting_recording(1000)
+    short = replace(
+        one, samples=one.samples[:, :2], spec=replace(one.spec, channels=one.spec.channels[:2])
+    )
+    with pytest.raises(ContractMismatchError, match="2 channels"):
+        verify(model, short)

@@ -1,0 +1,67 @@
+"""`semgfin-rt bench` and `verify`, as commands."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from signals import tiny_contract
+
+from semgfin_rt.cli.rt import main
+from semgfin_rt.model_contract import ClassLabel
+from semgfin_rt.nn.checkpoint import save_checkpoint
+from semgfin_rt.nn.network import Network
+from semgfin_rt.recordings.db2_schema import channel_names
+from semgfin_rt.recordings.synthetic import write_subject
+
+
+def ended(monkeypatch, *arguments):
+    """Run `semgfin-rt` here; its exit code."""
+    monkeypatch.setattr("sys.argv", ["semgfin-rt", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return end.value.code
+
+
+def test_bench_prints_writes_and_draws(tmp_path, monkeypatch, capsys):
+    file, plot = tmp_path / "b.json", tmp_path / "b.svg"
+    small = ("--channels", 3, "--rate", 200, "--window", 300, "--seconds", 0.01)
+    assert ended(monkeypatch, "bench", *small, "--json", file, "--plot", plot) == 0
+    printed = capsys.readouterr().out
+    assert "times as fast as the published loop" in printed
+    found = json.loads(file.read_text())
+    assert set(found["curves"]) == {"channels", "classes", "horizons", "window_ms"}
+    assert found["realtime"].keys() == {"backend", "ours_ms", "naive_ms", "ratio", "p95", "p999"}
+    assert plot.stat().st_size > 1000
+
+
+def test_bench_refuses_before_it_begins(tmp_path, monkeypatch, capsys):
+    for wrong, words in (
+        (("--json", tmp_path / "missing" / "b.json"), "cannot be written"),
+        (("--channels", 0), "--channels"),
+        (("--window", 305), "not made of hops of 10 ms"),
+    ):
+        assert ended(monkeypatch, "bench", "--seconds", 0.01, *wrong) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert words in line
+
+
+def test_verify_says_what_it_compared(tmp_path, monkeypatch, capsys):
+    write_subject(tmp_path / "D", 1, 1, movements=2, repetitions=2, movement_s=1, rest_s=1)
+    changes = {
+        "channels": channel_names(12),
+        "scale_mean": (0.0,) * 12,
+        "scale_std": (1e-5,) * 12,
+        "classes": tuple(ClassLabel(id=i, name=n) for i, n in enumerate(("rest", "up", "out"))),
+    }
+    contract = tiny_contract().model_copy(update=changes)
+    save_checkpoint(tmp_path / "M", Network(contract), contract, "# for a test\n")
+    file = tmp_path / "v.json"
+    start = ("verify", tmp_path / "M", tmp_path / "D")
+    assert ended(monkeypatch, *start, "--seconds", 1, "--json", file) == 0
+    assert "0 different from offline evaluation" in capsys.readouterr().out
+    found = json.loads(file.read_text())
+    assert (found["compared"], found["different"]) == (91, 0)
+    assert ended(monkeypatch, *start, "--backend", "tpu") == 2
+    assert "choose auto, onnx, torch, cuda" in capsys.readouterr().err
+    assert ended(monkeypatch, "verify", tmp_path / "nothing", tmp_path / "D") == 2

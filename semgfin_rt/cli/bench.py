@@ -21,6 +21,13 @@ def bench(
     curves: Annotated[
         bool, typer.Option(help="Also against channels, classes, horizons and window.")
     ] = True,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Also try this checkpoint: through LSL in real time, and at full speed.",
+            metavar="MODEL",
+        ),
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the figures here.", metavar="FILE")
     ] = None,
@@ -32,11 +39,17 @@ def bench(
     for file in (json_file, plot):
         require_writable(file)
     from semgfin_rt.app import bench as app
+    from semgfin_rt.app.timing import at_full_speed, in_real_time
     from semgfin_rt.cli.progress import progress_bars
+    from semgfin_rt.folders import find_model
 
+    folder = None if model is None else find_model(model)
     signal = app.Signal(channels, classes, rate=rate, window_ms=window)
     with progress_bars() as report:
         found = app.bench(signal, seconds, report, app.CURVES if curves or plot else ())
+        if folder is not None:
+            found["stream"] = in_real_time(folder, 2 * seconds, "auto", report)
+            found["full_speed"] = at_full_speed(folder, 4 * seconds, "auto")
     _print(found, app.NAIVE)
     if json_file is not None:
         write_json(json_file, found)
@@ -62,9 +75,24 @@ def _print(found: dict[str, Any], naive: str) -> None:
     for name, curve in found["curves"].items():
         values = ", ".join(f"{value}: {ms:.2f}" for value, ms in curve.items())
         print(f"realtime on onnx against {name}, ms: {values}")
+    if "stream" in found:
+        _print_checkpoint(found["stream"], found["full_speed"])
     ours = found["realtime"]
     print(
         f"{ours['backend']} decides with all horizons in {ours['ours_ms']:.2f} ms, "
         f"{ours['ratio']:.0f} times as fast as the published loop with one "
         f"({found['machine']})."
+    )
+
+
+def _print_checkpoint(stream: dict[str, Any], full_speed: dict[str, Any]) -> None:
+    end = stream["end_to_end_ms"]
+    print(
+        f"The checkpoint in real time on {stream['backend']}: {stream['decisions']} decisions of "
+        f"{stream['expected_decisions']}, from push to publish p50 {end['p50']:.1f}, p95 "
+        f"{end['p95']:.1f}, p99 {end['p99']:.1f} ms."
+    )
+    print(
+        f"At full speed: {full_speed['times_real_time']:.1f} times real time, where the arithmetic "
+        f"of its FIN alone would allow {full_speed['floor_times_real_time']:.0f}."
     )

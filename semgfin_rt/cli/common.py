@@ -17,6 +17,8 @@ from semgfin_rt.errors import OptionError, SemgfinError
 
 WRONG_INPUT = 2
 """Exit code for what cannot be done as asked."""
+NOT_KEPT = 3
+"""Exit code of a run that went to its end and did not keep what it promised."""
 _MOST_NUMBERS = 10_000
 
 

@@ -13,6 +13,7 @@ import typer
 
 from semgfin_rt.cli.bench import bench
 from semgfin_rt.cli.common import choose_numbers, new_app, run
+from semgfin_rt.cli.doctor import doctor
 from semgfin_rt.cli.verify import verify
 from semgfin_rt.cli.view import View, own_id
 from semgfin_rt.errors import OptionError
@@ -214,6 +215,7 @@ def streams(
 
 
 app.command()(bench)
+app.command()(doctor)
 app.command()(verify)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from semgfin_rt.cli.common import require_writable, write_json
+from semgfin_rt.cli.common import NOT_KEPT, require_writable, write_json
 from semgfin_rt.errors import OptionError, StreamError
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 PICTURE_S = 5.0
 """Of signal, for a screenshot."""
-NOT_KEPT = 3
-"""Exit code of a run that went to its end and did not keep what it promised."""
 INTERRUPTED = 130
 
 

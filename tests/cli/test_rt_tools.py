@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from signals import tiny_contract
+from signals import tiny_checkpoint, tiny_contract
 
+from semgfin_rt.app import bench as app
 from semgfin_rt.cli.rt import main
 from semgfin_rt.model_contract import ClassLabel
 from semgfin_rt.nn.checkpoint import save_checkpoint
@@ -25,14 +26,19 @@ def ended(monkeypatch, *arguments):
 
 def test_bench_prints_writes_and_draws(tmp_path, monkeypatch, capsys):
     file, plot = tmp_path / "b.json", tmp_path / "b.svg"
-    small = ("--channels", 3, "--rate", 200, "--window", 300, "--seconds", 0.01)
-    assert ended(monkeypatch, "bench", *small, "--json", file, "--plot", plot) == 0
+    small = ("--channels", 3, "--rate", 200, "--window", 300, "--seconds", 0.1)
+    monkeypatch.setattr(app, "CURVES", {"horizons": (1, 2), "channels": (3,)})
+    model = tiny_checkpoint(tmp_path / "M")
+    files = ("--json", file, "--plot", plot)
+    assert ended(monkeypatch, "bench", *small, "--model", model, *files) == 0
     printed = capsys.readouterr().out
     assert "times as fast as the published loop" in printed
     found = json.loads(file.read_text())
-    assert set(found["curves"]) == {"channels", "classes", "horizons", "window_ms"}
+    assert set(found["curves"]) == {"horizons", "channels"}
     assert found["realtime"].keys() == {"backend", "ours_ms", "naive_ms", "ratio", "p95", "p999"}
     assert plot.stat().st_size > 1000
+    assert found["full_speed"]["times_real_time"] > 0
+    assert "times real time" in printed
 
 
 def test_bench_refuses_before_it_begins(tmp_path, monkeypatch, capsys):
@@ -44,6 +50,17 @@ def test_bench_refuses_before_it_begins(tmp_path, monkeypatch, capsys):
         assert ended(monkeypatch, "bench", "--seconds", 0.01, *wrong) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert words in line
+
+
+def test_doctor_judges(tmp_path, monkeypatch, capsys):
+    model, file = tiny_checkpoint(tmp_path / "M"), tmp_path / "d.json"
+    code = ended(monkeypatch, "doctor", "--model", model, "--minutes", 0.02, "--json", file)
+    found = json.loads(file.read_text())
+    assert found["decisions"] == found["expected_decisions"] == 1 + (2400 - 200) // 20
+    printed = capsys.readouterr().out
+    assert "end to end: p50 / p95 / p99" in printed
+    assert code == (3 if found["reasons"] else 0)
+    assert ("keeps up with this checkpoint" in printed) is (code == 0)
 
 
 def test_verify_says_what_it_compared(tmp_path, monkeypatch, capsys):

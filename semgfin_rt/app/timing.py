@@ -1,0 +1,188 @@
+"""How a checkpoint fares on this machine: through LSL in real time, and as fast as it goes.
+
+The signal is noise of the checkpoint's channels, rate and scale, so any checkpoint can be tried:
+the time does not depend on what is decided.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from semgfin_rt.app.session import Replay, Session, Settings
+from semgfin_rt.contracts import Recording, SignalSpec
+from semgfin_rt.engine.build import build_pipeline
+from semgfin_rt.model_contract import ModelContract
+from semgfin_rt.nn.checkpoint_folder import load_contract
+from semgfin_rt.sources.recording import RecordingSource
+
+MOST_END_TO_END_MS = 15.0
+"""Of 99 in 100 decisions, from the push of the newest sample to the push of the decision."""
+_NOISE_S = 10.0
+_SQUARE = 512  # of the matrix product that measures the processor
+_PRODUCTS = 20
+
+Report = Callable[[str, int, int, float], None]
+
+
+def noise(contract: ModelContract, seconds: float) -> Recording:
+    """Noise that a checkpoint can decide on.
+
+    Parameters
+    ----------
+    contract : ModelContract
+    seconds : float
+    """
+    n = round(seconds * contract.rate)
+    rng = np.random.default_rng(0)
+    samples = rng.standard_normal((n, len(contract.channels)), dtype=np.float32)
+    samples = samples * np.asarray(contract.scale_std, np.float32)
+    nothing = np.zeros(n, dtype=np.int16)
+    return Recording(
+        samples,
+        SignalSpec(contract.channels, contract.rate, contract.unit),
+        nothing,
+        nothing,
+        {c.id: c.name for c in contract.classes},
+        subject=0,
+        dataset="synthetic",
+        path="noise",
+        test_repetitions=frozenset(),
+    )
+
+
+def in_real_time(model: Path, seconds: float, backend: str, report: Report) -> dict[str, Any]:
+    """Play noise through LSL at speed 1 and judge how it was kept up with.
+
+    Parameters
+    ----------
+    model : Path
+    seconds : float
+        Of signal.
+    backend : {"auto", "onnx", "torch", "cuda"}
+    report : callable
+
+    Returns
+    -------
+    dict
+        Of the summary of a replay: ``decisions``, ``expected_decisions``, ``lost_samples``,
+        ``skipped``, ``late``, ``latency_ms``, ``end_to_end_ms``, ``backend``; and ``reasons``, a
+        sentence for each promise that was not kept.
+
+    Raises
+    ------
+    StreamError
+        When the stream breaks off before anything was decided.
+    """
+    contract = load_contract(model)
+    settings = Settings(model, backend, seconds=seconds)
+    hops = max(1, round(seconds * contract.rate / contract.hop))
+    done = 0
+
+    def count(_decision: object, _truth: object) -> None:
+        nonlocal done
+        done += 1
+        if done % 100 == 0:
+            report("real time", min(done, hops), hops, 0.0)
+
+    with Session(settings, Replay(noise(contract, _NOISE_S), loop=True)) as session:
+        summary = session.run(on_decision=count)
+    report("real time", hops, hops, 0.0)
+    kept = (
+        *("decisions", "expected_decisions", "lost_samples", "skipped", "late"),
+        *("latency_ms", "end_to_end_ms", "backend", "seconds"),
+    )
+    found = {name: summary[name] for name in kept}
+    return found | {"reasons": _reasons(found, 1000 * contract.hop / contract.rate)}
+
+
+def _reasons(found: dict[str, Any], hop_ms: float) -> list[str]:
+    reasons = []
+    missed = found["expected_decisions"] - found["decisions"]
+    if missed or found["lost_samples"]:
+        reasons.append(f"{missed} decisions were missed, {found['lost_samples']} samples lost.")
+    compute, end = found["latency_ms"].get("compute"), found["end_to_end_ms"]
+    if compute and compute["p95"] > hop_ms / 2:
+        reasons.append(
+            f"One decision in 20 takes {compute['p95']:.1f} ms or more: half a hop is "
+            f"{hop_ms / 2:g} ms."
+        )
+    if end and end["p99"] > MOST_END_TO_END_MS:
+        reasons.append(
+            f"One decision in 100 comes {end['p99']:.1f} ms or more after its newest sample: "
+            f"{MOST_END_TO_END_MS:g} ms are allowed."
+        )
+    return reasons
+
+
+def at_full_speed(model: Path, seconds: float, backend: str) -> dict[str, Any]:
+    """Decide on noise through the same pipeline, one window after the other, without LSL.
+
+    Parameters
+    ----------
+    model : Path
+    seconds : float
+        Of signal.
+    backend : {"auto", "onnx", "torch", "cuda"}
+
+    Returns
+    -------
+    dict
+        ``times_real_time``; ``floor_times_real_time``, what the network's arithmetic alone would
+        allow at the speed of a large matrix product on one thread; ``backend``.
+    """
+    built = build_pipeline(model, backend)
+    contract = built.pipeline.contract
+    source = RecordingSource(noise(contract, seconds), contract.hop)
+    source.connect()
+    began = time.perf_counter()
+    while not source.ended:
+        built.pipeline.push(source.read())
+    took = time.perf_counter() - began
+    hop_s = contract.hop / contract.rate
+    return {
+        "times_real_time": seconds / took,
+        "floor_times_real_time": hop_s / (operations(contract) / _operations_per_s()),
+        "backend": built.backend,
+    }
+
+
+def operations(contract: ModelContract) -> int:
+    """Count the multiplications and additions of the FIN of one window: what all else is small by.
+
+    Parameters
+    ----------
+    contract : ModelContract
+    """
+    spec = contract.network
+    signals = len(contract.channels) * len(spec.derivations)
+    if "difference" in spec.derivations:
+        signals += len(contract.ring) - len(contract.channels)
+    steps = contract.window // spec.patch
+    inputs = 1 if spec.patch == 1 else spec.hidden
+    directions = 2 if spec.bidirectional else 1
+    first = 4 * spec.hidden * (inputs + spec.hidden)
+    further = 4 * spec.hidden * (directions * spec.hidden + spec.hidden)
+    layers = directions * (first + (spec.layers - 1) * further)
+    embed = 0 if spec.patch == 1 else spec.patch * spec.hidden
+    return 2 * signals * spec.trunks * steps * (embed + layers)
+
+
+def _operations_per_s() -> float:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        one = torch.ones(_SQUARE, _SQUARE)
+        torch.mm(one, one)
+        began = time.perf_counter()
+        for _ in range(_PRODUCTS):
+            torch.mm(one, one)
+        took = time.perf_counter() - began
+    finally:
+        torch.set_num_threads(threads)
+    return float(2 * _PRODUCTS * _SQUARE**3 / took)

@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import torch
 
 from semgfin_rt.contracts import FloatArray
-from semgfin_rt.errors import OptionError
+from semgfin_rt.errors import CheckpointError, OptionError
 from semgfin_rt.model_contract import ClassLabel, ModelContract
 from semgfin_rt.nn.backends import Backend
 from semgfin_rt.nn.choosing import choose_backend
@@ -87,8 +88,14 @@ def untrained(preset: str, signal: Signal, *, per_channel: bool = False) -> Mode
     Raises
     ------
     OptionError
-        When the window is not made of whole hops.
+        When the window is not made of whole hops, or a hop not of whole samples.
     """
+    samples = signal.hop_ms * signal.rate / 1000
+    if samples < 1 or samples != round(samples):
+        raise OptionError(
+            f"{signal.hop_ms} ms are {samples:g} samples at {signal.rate:g} Hz: give a rate at "
+            "which they are whole."
+        )
     if signal.window_ms % signal.hop_ms:
         raise OptionError(
             f"a window of {signal.window_ms} ms is not made of hops of {signal.hop_ms} ms: give a "
@@ -96,7 +103,7 @@ def untrained(preset: str, signal: Signal, *, per_channel: bool = False) -> Mode
         )
     n = signal.channels
     features, read = preset_features(preset)
-    hop = max(1, round(signal.hop_ms * signal.rate / 1000))
+    hop = round(samples)
     network = preset_network(preset, hop, n, len(features), per_channel=per_channel)
     ring = tuple(range(min(n, signal.ring)))
     horizons = (
@@ -145,7 +152,9 @@ def bench(
     -------
     dict
         ``cases`` (name to `Timing`), ``realtime`` (ours_ms, naive_ms, ratio, p95, p999, backend),
-        ``curves`` (name to value to ms), ``signal``, ``machine``, ``date``.
+        ``curves`` (name to value to ms), ``refused`` (name to why a case could not be timed),
+        ``signal``, ``machine``, ``versions``, ``date``. With a GPU, ``realtime`` is still that of
+        the CPU, and ``realtime_cuda`` stands beside it.
 
     Raises
     ------
@@ -155,43 +164,66 @@ def bench(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        cases = _cases(signal)
+        cases, refused = _cases(signal)
         times = _take_turns(cases, seconds, report)
         found = {name: _timing(values) for name, values in times.items()}
-        ours = min((n for n in found if n.startswith("realtime")), key=lambda n: found[n].p50)
         curve = {name: _curve(name, signal, seconds / 10, report) for name in curves}
     finally:
         torch.set_num_threads(threads)
-    fastest, naive = found[ours], found[NAIVE]
+    on_gpu = "realtime, cuda"
     return {
-        "realtime": {
-            "backend": ours,
-            "ours_ms": fastest.p50,
-            "naive_ms": naive.p50,
-            "ratio": naive.p50 / fastest.p50,
-            "p95": fastest.p95,
-            "p999": fastest.p999,
-        },
+        "realtime": _beside_naive(found, [n for n in found if n != on_gpu]),
+        **({"realtime_cuda": _beside_naive(found, [on_gpu])} if on_gpu in found else {}),
         "cases": {name: asdict(timing) for name, timing in found.items()},
         "curves": curve,
+        "refused": refused,
         "signal": asdict(signal),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, one thread",
+        "machine": _machine(),
+        "versions": {"torch": torch.__version__, "onnxruntime": onnxruntime.__version__},
         "date": datetime.now(UTC).date().isoformat(),
     }
 
 
-def _cases(signal: Signal) -> dict[str, tuple[Backend, FloatArray]]:
-    """Every network and backend that runs here, with a window to decide on."""
+def _beside_naive(found: dict[str, Timing], names: Iterable[str]) -> dict[str, Any]:
+    """Put the fastest `realtime` of `names` beside the published loop."""
+    ours = min((n for n in names if n.startswith("realtime")), key=lambda n: found[n].p50)
+    fastest, naive = found[ours], found[NAIVE]
+    return {
+        "backend": ours,
+        "ours_ms": fastest.p50,
+        "naive_ms": naive.p50,
+        "ratio": naive.p50 / fastest.p50,
+        "p95": fastest.p95,
+        "p999": fastest.p999,
+    }
+
+
+def _machine() -> str:
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{platform.machine()}, {os.cpu_count()} cores, one thread{gpu}"
+
+
+def _cases(signal: Signal) -> tuple[dict[str, tuple[Backend, FloatArray]], dict[str, str]]:
+    """Every network and backend that runs here, with a window to decide on; and what does not."""
     one = Signal(**{**asdict(signal), "horizons": 1})
     published = untrained("paper", one, per_channel=True)
     cases = {NAIVE: _ready(published, "torch")}
-    backends = ("onnx", "torch", *(["cuda"] if torch.cuda.is_available() else []))
-    for preset, contract in (
-        ("realtime", untrained("realtime", signal)),
-        ("paper", untrained("paper", one)),
-    ):
-        cases |= {f"{preset}, {name}": _ready(contract, name) for name in backends}
-    return cases
+    refused = {}
+    networks = {
+        "realtime": untrained("realtime", signal),
+        "published": published,
+        "paper, shared FINs": untrained("paper", one),
+    }
+    for preset, contract in networks.items():
+        for backend in ("onnx", "torch", *(["cuda"] if torch.cuda.is_available() else [])):
+            name = f"{preset}, {backend}"
+            if name == "published, torch":  # the baseline
+                continue
+            try:
+                cases[name] = _ready(contract, backend)
+            except CheckpointError as error:
+                refused[name] = str(error)
+    return cases, refused
 
 
 def _ready(contract: ModelContract, backend: str) -> tuple[Backend, FloatArray]:

@@ -8,12 +8,25 @@ from matplotlib.figure import Figure
 
 from semgfin_rt.errors import OptionError
 
+_ENDINGS = (".png", ".svg", ".pdf")
 _LABELS = {
     "channels": "channels",
     "classes": "classes",
     "horizons": "horizons",
     "window_ms": "window in ms",
 }
+
+
+def require_picture(file: Path | None) -> None:
+    """See, before a long run, that the ending is that of a picture.
+
+    Raises
+    ------
+    OptionError
+        When it is another.
+    """
+    if file is not None and file.suffix.lower() not in _ENDINGS:
+        raise OptionError(f"'{file}' cannot be drawn: name a .png or .svg file.")
 
 
 def draw(curves: dict[str, dict[str, float]], file: Path) -> None:
@@ -39,9 +52,10 @@ def draw(curves: dict[str, dict[str, float]], file: Path) -> None:
         axis.set_ylim(bottom=0)
         axis.grid(color="#dddddd")
     axes[0].set_ylabel("one decision, ms")
+    require_picture(file)
     try:
         figure.savefig(file)
-    except (ValueError, OSError) as error:
+    except OSError as error:
         raise OptionError(
-            f"'{file}' cannot be drawn ({error}): name a .png or .svg file."
+            f"'{file}' cannot be written ({error.strerror}): name a file that you may write to."
         ) from error

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from semgfin_rt.app.summary import Outcome, Summary, figures, seen_in_training
 from semgfin_rt.app.watch import Watch, WatchedEngine
 from semgfin_rt.contracts import Decision, Recording
 from semgfin_rt.decision import DecisionPolicy, PolicySpec
-from semgfin_rt.engine.build import BuiltPipeline, build_engine, build_pipeline, build_source
 from semgfin_rt.engine.latency import WHOLE_RUN
 from semgfin_rt.engine.loop import Step, choose_horizons
 from semgfin_rt.engine.player import Player
@@ -31,6 +31,9 @@ from semgfin_rt.errors import OptionError, StreamError
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.backends import require_backend
 from semgfin_rt.nn.checkpoint_folder import load_contract, sha256
+
+if TYPE_CHECKING:  # the window's process does without the backends
+    from semgfin_rt.engine.build import BuiltPipeline
 
 _PLAYER_S = 20.0  # patience for our own player's streams, which are there already
 LONGEST_S = 1e7
@@ -205,6 +208,8 @@ class Session:
             If the stream is missing or not usable, or ends before anything could be decided.
         """
         settings = self.settings
+        from semgfin_rt.engine.build import build_pipeline
+
         built = build_pipeline(settings.model, settings.backend, self.policy, WHOLE_RUN)
         self.backend = built.backend
         if on_start is not None:
@@ -220,6 +225,8 @@ class Session:
         on_decision: Callable[[Decision, int | None], None],
         on_connect: Callable[[], None] | None,
     ) -> None:
+        from semgfin_rt.engine.build import build_engine, build_source
+
         spec = self._spec()
         stream = build_source(spec, built.pipeline.contract)
         engine = build_engine(spec, built, stream)

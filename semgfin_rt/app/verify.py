@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from semgfin_rt.contracts import Decision, FloatArray, Recording
+from semgfin_rt.contracts import Decision, FloatArray, Recording, State
 from semgfin_rt.decision import DecisionPolicy, PolicySpec
 from semgfin_rt.dsp.scaling import Scaler
 from semgfin_rt.dsp.windows import Windowing, window_table
@@ -28,14 +28,125 @@ from semgfin_rt.nn.backends import Backend, TorchBackend
 from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.sources.recording import RecordingSource
 from semgfin_rt.train import dataset
+from semgfin_rt.train.test_windows import BATCH, IndexArray, gather
 
 CHUNKS = (1, 7, 20, 499)
 """Samples of the chunks, in turn."""
 ROUNDING = 1e-5
 """Of probabilities, between batches and single windows."""
-_BATCH = 256
 
 Report = Callable[[str, int, int, float], None]
+
+
+@dataclass
+class Comparison:
+    """What a stream and offline evaluation have in common.
+
+    Attributes
+    ----------
+    backend : str
+    compared, different : int
+        Decisions, one that is missing or too much included.
+    first : dict or None
+        What differed first.
+    rounding : float
+        Largest difference of probabilities from evaluation, which runs in batches on torch.
+    other_labels : int
+        Horizons that evaluation labels otherwise though its two best are further apart than
+        rounding.
+    not_finite : int
+        Windows with a sample that is not finite: there the decision must be rejected.
+    notes : list of str
+        Why other backends were passed over.
+    """
+
+    backend: str
+    compared: int = 0
+    different: int = 0
+    first: dict[str, Any] | None = None
+    rounding: float = 0.0
+    other_labels: int = 0
+    not_finite: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs but by rounding."""
+        return not (self.different or self.other_labels)
+
+    def add(
+        self, decision: Decision | None, expected: _Expected | None, batched: FloatArray | None
+    ) -> None:
+        """Take the decisions of one window."""
+        self.compared += 1
+        what = _difference(decision, expected)
+        if what is not None:
+            self.different += 1
+            self.first = self.first or what
+        if expected is None or batched is None:
+            return
+        if expected.decision is None:
+            self.not_finite += 1
+            return
+        single = np.stack([m.probabilities for m in expected.decision.movements])
+        gap = float(np.nan_to_num(np.abs(single - batched), nan=1.0).max())
+        self.rounding = max(self.rounding, gap)
+        best = np.sort(batched, axis=1)
+        apart = ~(best[:, -1] - best[:, -2] <= 2 * ROUNDING)  # where it is NaN as well
+        self.other_labels += int((apart & (single.argmax(axis=1) != batched.argmax(axis=1))).sum())
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """What a window by itself gives; no decision where a sample is not finite."""
+
+    sample: int
+    decision: Decision | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Offline:
+    """The windows of a recording that was filtered as a whole."""
+
+    contract: ModelContract
+    signal: FloatArray
+    newest: IndexArray
+
+    @classmethod
+    def of(cls, recording: Recording, contract: ModelContract) -> _Offline:
+        """Filter, and find the windows."""
+        windowing = Windowing(contract.window, contract.hop)
+        newest = window_table(recording, windowing, (0,)).newest
+        return cls(contract, dataset.filtered(recording, contract.filter_sos).samples, newest)
+
+    def batches(self) -> Iterator[tuple[FloatArray, IndexArray]]:
+        """Windows (n, n_samples, n_channels), z-scored, and their newest samples."""
+        scaler = Scaler(self.contract.scale_mean, self.contract.scale_std)
+        for start in range(0, len(self.newest), BATCH):
+            newest = self.newest[start : start + BATCH]
+            yield gather(self.signal, scaler, newest, self.contract.window), newest
+
+    def one_by_one(self, backend: Backend) -> Iterator[_Expected]:
+        """Decide on each window by itself."""
+        policy = DecisionPolicy(self.contract, PolicySpec())
+        for windows, newest in self.batches():
+            for window, sample in zip(windows, newest.tolist(), strict=True):
+                if not np.isfinite(window).all():
+                    yield _Expected(sample, None)
+                    continue
+                feature_map = backend.imitate(window[None])
+                log_probabilities = backend.classify(feature_map)[0]
+                features = backend.features(feature_map)[0]
+                yield _Expected(
+                    sample, policy(log_probabilities, features, sample=sample, time=0.0)
+                )
+
+    def evaluated(self, model: Path) -> Iterator[FloatArray]:
+        """Probabilities (n_horizons, n_classes) of each window, in batches on torch."""
+        network, contract = load_checkpoint(model)
+        backend = TorchBackend(network, contract, torch.device("cpu"))
+        for windows, _ in self.batches():
+            yield from np.exp(backend.classify(backend.imitate(windows)))
 
 
 def verify(
@@ -44,7 +155,7 @@ def verify(
     backend: str = "auto",
     seconds: float | None = None,
     report: Report = lambda *_: None,
-) -> dict[str, Any]:
+) -> Comparison:
     """Compare every decision on a recording with offline evaluation.
 
     Parameters
@@ -57,14 +168,6 @@ def verify(
         Of the recording; all of it by default.
     report : callable
         Told ("verify", done, of how many, 0.0).
-
-    Returns
-    -------
-    dict
-        ``compared``, ``different``, ``first`` (what differed first, or None), ``rounding`` (of
-        probabilities, the largest against evaluation), ``other_labels`` (horizons of decisions
-        that evaluation labels otherwise though its two best are further apart than rounding),
-        ``not_finite`` (windows that are rejected in both), ``backend``.
 
     Raises
     ------
@@ -79,41 +182,21 @@ def verify(
     contract.require_fit(recording.spec, recording.path)
     if seconds is not None:
         recording = _first(recording, round(seconds * contract.rate))
-    windows, newest = _windows(recording, contract)
-    if not len(newest):
+    offline = _Offline.of(recording, contract)
+    if not len(offline.newest):
         raise OptionError(
             f"{recording.path} holds no whole window of "
             f"{1000 * contract.window / contract.rate:g} ms: give a longer one."
         )
-    offline = _one_by_one(contract, pipeline.backend, windows, newest)
-    evaluation = _evaluated(model, windows)
-    compared = different = other_labels = not_finite = 0
-    rounding = 0.0
-    first: dict[str, Any] | None = None
-    for decision, expected, batched in zip(
-        _streamed(recording, pipeline.push), offline, evaluation, strict=True
-    ):
-        compared += 1
-        if compared % 100 == 0 or compared == len(newest):
-            report("verify", compared, len(newest), 0.0)
-        if expected is None:
-            not_finite += 1
-            continue
-        if (what := _difference(decision, expected)) is not None:
-            different += 1
-            first = first or what
-        single = np.stack([m.probabilities for m in expected.movements])
-        rounding = max(rounding, float(np.abs(single - batched).max()))
-        other_labels += _labelled_otherwise(single, batched)
-    return {
-        "compared": compared,
-        "different": different,
-        "first": first,
-        "rounding": rounding,
-        "other_labels": other_labels,
-        "not_finite": not_finite,
-        "backend": built.backend,
-    }
+    found = Comparison(built.backend, notes=list(built.notes))
+    streamed = _streamed(recording, pipeline.push)
+    evaluated = offline.evaluated(model)
+    for expected, decision in itertools.zip_longest(offline.one_by_one(pipeline.backend), streamed):
+        batched = next(evaluated, None)
+        found.add(decision, expected, batched)
+        if found.compared % 100 == 0 or found.compared == len(offline.newest):
+            report("verify", found.compared, len(offline.newest), 0.0)
+    return found
 
 
 def _first(recording: Recording, n: int) -> Recording:
@@ -126,19 +209,6 @@ def _first(recording: Recording, n: int) -> Recording:
     )
 
 
-def _windows(
-    recording: Recording, contract: ModelContract
-) -> tuple[FloatArray, np.ndarray[Any, np.dtype[np.int64]]]:
-    """All windows, (n_windows, n_samples, n_channels), as views; and their newest samples."""
-    filtered = dataset.filtered(recording, contract.filter_sos)
-    signal = Scaler(contract.scale_mean, contract.scale_std)(filtered.samples)
-    newest = window_table(recording, Windowing(contract.window, contract.hop), (0,)).newest
-    if not len(newest):
-        return signal[:0, None], newest
-    every = np.lib.stride_tricks.sliding_window_view(signal, contract.window, axis=0)
-    return every[newest - contract.window + 1].transpose(0, 2, 1), newest
-
-
 def _streamed(recording: Recording, push: Callable[..., list[Decision]]) -> Iterator[Decision]:
     source = RecordingSource(recording)
     source.connect()
@@ -149,55 +219,26 @@ def _streamed(recording: Recording, push: Callable[..., list[Decision]]) -> Iter
         yield from push(source.read())
 
 
-def _one_by_one(
-    contract: ModelContract,
-    backend: Backend,
-    windows: FloatArray,
-    newest: np.ndarray[Any, np.dtype[np.int64]],
-) -> Iterator[Decision | None]:
-    """Decide on each window by itself; None where a sample of it is not finite."""
-    policy = DecisionPolicy(contract, PolicySpec())
-    for window, sample in zip(windows, newest.tolist(), strict=True):
-        if not np.isfinite(window).all():
-            yield None
-            continue
-        feature_map = backend.imitate(np.ascontiguousarray(window[None]))
-        yield policy(
-            backend.classify(feature_map)[0],
-            backend.features(feature_map)[0],
-            sample=sample,
-            time=0,
-        )
-
-
-def _evaluated(model: Path, windows: FloatArray) -> Iterator[FloatArray]:
-    """Probabilities (n_horizons, n_classes) of each window, computed in batches."""
-    network, contract = load_checkpoint(model)
-    backend = TorchBackend(network, contract, torch.device("cpu"))
-    for start in range(0, len(windows), _BATCH):
-        batch = np.ascontiguousarray(windows[start : start + _BATCH])
-        yield from np.exp(backend.classify(backend.imitate(batch)))
-
-
-def _difference(decision: Decision, expected: Decision) -> dict[str, Any] | None:
+def _difference(decision: Decision | None, expected: _Expected | None) -> dict[str, Any] | None:
     """Say what differs, or None if every bit is the same."""
-    here = {"sample": decision.sample, "offline_sample": expected.sample}
-    if decision.sample != expected.sample:
+    here = {
+        "sample": None if decision is None else decision.sample,
+        "offline_sample": None if expected is None else expected.sample,
+    }
+    if decision is None or expected is None or decision.sample != expected.sample:
         return here
-    for one, other in zip(decision.movements, expected.movements, strict=True):
+    if expected.decision is None:
+        silent = all(m.state is State.REJECT for m in decision.movements)
+        return None if silent else here | {"state": decision.movements[0].state}
+    for one, other in zip(decision.movements, expected.decision.movements, strict=True):
         if not np.array_equal(one.probabilities, other.probabilities):
+            gap = np.abs(one.probabilities - other.probabilities)
             return here | {
                 "horizon_ms": one.horizon_ms,
                 "label": one.label,
                 "offline_label": other.label,
-                "largest": float(np.abs(one.probabilities - other.probabilities).max()),
+                "largest": float(np.nan_to_num(gap, nan=1.0).max()),
             }
-    if not np.array_equal(decision.features, expected.features):
-        return here | {"features": float(np.abs(decision.features - expected.features).max())}
+    if not np.array_equal(decision.features, expected.decision.features):
+        return here | {"horizon_ms": None, "largest": None}
     return None
-
-
-def _labelled_otherwise(single: FloatArray, batched: FloatArray) -> int:
-    best = np.sort(batched, axis=1)
-    apart = best[:, -1] - best[:, -2] > 2 * ROUNDING
-    return int((apart & (single.argmax(axis=1) != batched.argmax(axis=1))).sum())

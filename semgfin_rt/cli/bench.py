@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from semgfin_rt.cli.common import require_writable, write_json
+from semgfin_rt.cli.common import require_finite, require_writable, write_json
+
+_SHORTEST_S, _LONGEST_S = 10.0, 60.0  # of signal that a checkpoint is tried with
 
 
 def bench(
@@ -36,26 +38,29 @@ def bench(
     ] = None,
 ) -> None:
     """Time a decision of every backend and preset beside the published loop."""
+    require_finite(rate=rate, seconds=seconds)
     for file in (json_file, plot):
         require_writable(file)
     from semgfin_rt.app import bench as app
+    from semgfin_rt.app.bench_plot import draw, require_picture
     from semgfin_rt.app.timing import at_full_speed, in_real_time
     from semgfin_rt.cli.progress import progress_bars
     from semgfin_rt.folders import find_model
 
-    folder = None if model is None else find_model(model)
+    require_picture(plot)
     signal = app.Signal(channels, classes, rate=rate, window_ms=window)
+    tried = {}
     with progress_bars() as report:
-        found = app.bench(signal, seconds, report, app.CURVES if curves or plot else ())
-        if folder is not None:
-            found["stream"] = in_real_time(folder, 2 * seconds, "auto", report)
-            found["full_speed"] = at_full_speed(folder, 4 * seconds, "auto")
+        if model is not None:
+            folder = find_model(model)
+            of_signal = min(max(2 * seconds, _SHORTEST_S), _LONGEST_S)
+            tried["full_speed"] = at_full_speed(folder, of_signal, "auto")
+            tried["stream"] = in_real_time(folder, of_signal, "auto", report)
+        found = app.bench(signal, seconds, report, app.CURVES if curves or plot else ()) | tried
     _print(found, app.NAIVE)
     if json_file is not None:
         write_json(json_file, found)
     if plot is not None:
-        from semgfin_rt.app.bench_plot import draw
-
         draw(found["curves"], plot)
 
 
@@ -75,14 +80,17 @@ def _print(found: dict[str, Any], naive: str) -> None:
     for name, curve in found["curves"].items():
         values = ", ".join(f"{value}: {ms:.2f}" for value, ms in curve.items())
         print(f"realtime on onnx against {name}, ms: {values}")
+    for name, reason in found["refused"].items():
+        print(f"{name}: not timed, {reason}")
     if "stream" in found:
         _print_checkpoint(found["stream"], found["full_speed"])
-    ours = found["realtime"]
-    print(
-        f"{ours['backend']} decides with all horizons in {ours['ours_ms']:.2f} ms, "
-        f"{ours['ratio']:.0f} times as fast as the published loop with one "
-        f"({found['machine']})."
-    )
+    for ours in (found["realtime"], found.get("realtime_cuda")):
+        if ours is not None:
+            print(
+                f"{ours['backend']} decides with all horizons in {ours['ours_ms']:.2f} ms, "
+                f"{ours['ratio']:.0f} times as fast as the published loop with one "
+                f"({found['machine']})."
+            )
 
 
 def _print_checkpoint(stream: dict[str, Any], full_speed: dict[str, Any]) -> None:
@@ -92,7 +100,10 @@ def _print_checkpoint(stream: dict[str, Any], full_speed: dict[str, Any]) -> Non
         f"{stream['expected_decisions']}, from push to publish p50 {end['p50']:.1f}, p95 "
         f"{end['p95']:.1f}, p99 {end['p99']:.1f} ms."
     )
+    floor = full_speed["floor_times_real_time"]
     print(
-        f"At full speed: {full_speed['times_real_time']:.1f} times real time, where the arithmetic "
-        f"of its FIN alone would allow {full_speed['floor_times_real_time']:.0f}."
+        f"At full speed: {full_speed['times_real_time']:.1f} times real time"
+        f"{f', where the arithmetic of its FIN alone would allow {floor:.0f}' if floor else ''}."
     )
+    for sentence in (*stream["notes"], *stream["reasons"]):
+        print(sentence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import sys
@@ -75,6 +76,19 @@ def choose_numbers(text: str | None) -> tuple[int, ...] | None:
             raise OptionError(f"'{text}' is not a list of numbers: write 2,3 or 5-9.")
         numbers.update(range(first, last + 1))
     return tuple(sorted(numbers))
+
+
+def require_finite(**options: float | None) -> None:
+    """Refuse nan and inf, which pass for numbers.
+
+    Raises
+    ------
+    OptionError
+        If one is not finite.
+    """
+    for name, value in options.items():
+        if value is not None and not math.isfinite(value):
+            raise OptionError(f"--{name} {value} cannot be worked with: give a finite number.")
 
 
 def require_writable(path: Path | None) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from semgfin_rt.cli.common import NOT_KEPT, require_writable, write_json
+from semgfin_rt.cli.common import NOT_KEPT, require_finite, require_writable, write_json
 
 
 def doctor(
@@ -23,6 +23,7 @@ def doctor(
     ] = None,
 ) -> None:
     """Judge whether this machine keeps up with a checkpoint: a stream of noise, in real time."""
+    require_finite(minutes=minutes)
     require_writable(json_file)
     from semgfin_rt.app.readout import percentiles
     from semgfin_rt.app.timing import in_real_time
@@ -41,8 +42,8 @@ def doctor(
             print(f"{name}: p50 / p95 / p99 {percentiles(Percentiles(**stage))} ms")
     if json_file is not None:
         write_json(json_file, found)
-    for reason in found["reasons"]:
-        print(reason)
+    for sentence in (*found["notes"], *found["reasons"]):
+        print(sentence)
     if found["reasons"]:
         print(
             "This machine does not keep up as it is: close other programs, or choose a checkpoint "

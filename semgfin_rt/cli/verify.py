@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from semgfin_rt.cli.common import require_writable, write_json
+from semgfin_rt.cli.common import (
+    NOT_KEPT,
+    choose_numbers,
+    require_finite,
+    require_writable,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from semgfin_rt.app.verify import Comparison
 
 
 def verify(
@@ -18,8 +28,12 @@ def verify(
         typer.Argument(help="A DB2 file, zip or folder, or a 3DC folder.", metavar="RECORDING"),
     ],
     subject: Annotated[int | None, typer.Option(help="Which, where there are several.")] = None,
+    repetitions: Annotated[
+        str | None,
+        typer.Option(help="Such as 2,5; of 3DC by default 4-7, else all.", metavar="N,N,…"),
+    ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0.01, help="Of the recording; all by default.", metavar="S")
+        float | None, typer.Option(min=0.01, help="Of them; all by default.", metavar="S")
     ] = None,
     backend: Annotated[str, typer.Option(help="auto, onnx, torch or cuda.")] = "auto",
     json_file: Annotated[
@@ -27,35 +41,46 @@ def verify(
     ] = None,
 ) -> None:
     """Compare every decision on a recording with offline evaluation, to the bit."""
+    require_finite(seconds=seconds)
     require_writable(json_file)
     from semgfin_rt.app.scenario import Scenario
+    from semgfin_rt.app.verify import verify as compare
     from semgfin_rt.cli.progress import progress_bars
     from semgfin_rt.folders import find_model
+    from semgfin_rt.nn.backends import require_backend
 
+    require_backend(backend)
     model = find_model(checkpoint)
-    scenario = Scenario(recording=os.path.join(".", recording), subject=subject)
-    from semgfin_rt.app.verify import verify as compare
-
-    source = scenario.replay(Path())
+    played = Scenario(
+        recording=os.path.join(".", recording),
+        subject=subject,
+        repetitions=choose_numbers(repetitions),
+    ).replay(Path())
+    for note in played.recording.notes:
+        print(f"{played.recording.path}: {note}")
     with progress_bars() as report:
-        found = compare(model, source.recording, backend, seconds, report)
+        found = compare(model, played.recording, backend, seconds, report)
     _print(found)
     if json_file is not None:
-        write_json(json_file, found)
-    if found["different"] or found["other_labels"]:
-        raise typer.Exit(1)
+        write_json(json_file, asdict(found) | {"same": found.same})
+    if not found.same:
+        raise typer.Exit(NOT_KEPT)
 
 
-def _print(found: dict[str, Any]) -> None:
+def _print(found: Comparison) -> None:
     print(
-        f"{found['compared']} decisions compared on {found['backend']}, "
-        f"{found['different']} different from offline evaluation."
+        f"{found.compared} decisions compared on {found.backend}, "
+        f"{found.different} different from offline evaluation."
     )
-    if found["first"] is not None:
-        print(f"The first: {', '.join(f'{k} {v}' for k, v in found['first'].items())}.")
+    if found.first is not None:
+        print(f"The first: {', '.join(f'{k} {v}' for k, v in found.first.items())}.")
     print(
         f"Batches on torch, as `semgfin-train evaluate` computes them: probabilities within "
-        f"{found['rounding']:.1e}, {found['other_labels']} labels different."
+        f"{found.rounding:.1e}, {found.other_labels} labels different."
     )
-    if found["not_finite"]:
-        print(f"{found['not_finite']} windows held NaN or infinity: rejected in both.")
+    if found.not_finite:
+        print(
+            f"{found.not_finite} windows held NaN or infinity: there the stream must be rejected."
+        )
+    for note in found.notes:
+        print(note)

@@ -52,9 +52,9 @@ class TorchBackend:
     @torch.inference_mode()
     def imitate(self, windows: FloatArray) -> Tensor:
         """FIN of windows, kept on the device."""
-        return self._network.imitate(
-            torch.from_numpy(np.require(windows, requirements=["C", "W"])).to(self._device)
-        )
+        samples = torch.from_numpy(np.require(windows, requirements=["C", "W"])).to(self._device)
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # of no effect on a CPU
+            return self._network.imitate(samples)
 
     @torch.inference_mode()
     def features(self, feature_map: Tensor) -> FloatArray:

@@ -11,10 +11,11 @@ import copy
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import onnxruntime
@@ -26,9 +27,10 @@ from semgfin_rt.errors import CheckpointError
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.agreement import Difference, compare
 from semgfin_rt.nn.backends import Backend, TorchBackend, require_backend
-from semgfin_rt.nn.graph import OPSET, OnnxBackend, can_be_graph, onnx_model
+from semgfin_rt.nn.graph import FAILURES, OPSET, OnnxBackend, can_be_graph, onnx_model
 from semgfin_rt.nn.network import Network
 
+_ASKED_AS = {"onnx cpu": "onnx", "torch cuda": "cuda", "torch cpu": "torch"}
 _FEWEST, _MOST = 4, 60  # decisions that are timed, the first half of them to warm up
 _ENOUGH_S = 1.0
 _DIGEST = hashlib.sha256().digest_size
@@ -78,53 +80,68 @@ def choose_backend(
     window = np.zeros((1, contract.window, len(contract.channels)), dtype=np.float32)
     tried: dict[str, Backend] = {}
     notes = []
-    for backend, difference in _candidates(network, contract, wanted, kept):
-        if difference is None or difference.agrees:
-            tried[backend.name] = backend
-        elif wanted == "auto":
-            notes.append(f"Backend '{backend.name}' {difference}: it was not used.")
+    for name, make in _candidates(network, contract, wanted, kept).items():
+        try:
+            backend, difference = make()
+        except FAILURES as error:
+            problem = f"cannot run it here ({str(error).strip().splitlines()[0]})"
         else:
-            raise CheckpointError(
-                f"backend '{backend.name}' {difference}: choose another with --backend."
-            )
+            if difference is None or difference.agrees:
+                tried[name] = backend
+                continue
+            problem = str(difference)
+        if wanted != "auto":
+            raise CheckpointError(f"backend '{name}' {problem}: choose another.")
+        notes.append(f"Backend '{name}' {problem}: it was not used.")
     median_ms = {name: _median_ms(backend, window) for name, backend in tried.items()}
     fastest = min(median_ms, key=lambda name: median_ms[name])
     return Choice(tried[fastest], median_ms, tuple(notes))
 
 
+_Made: TypeAlias = tuple[Backend, Difference | None]
+
+
 def _candidates(
     network: Network, contract: ModelContract, wanted: str, kept: Path | None
-) -> Iterator[tuple[Backend, Difference | None]]:
-    if wanted in ("auto", "onnx") and can_be_graph(contract):
-        yield _onnx(network, contract, kept)
-    elif wanted == "onnx":
+) -> dict[str, Callable[[], _Made]]:
+    """Name what may decide, and how it is made and compared."""
+
+    def on(device: str) -> _Made:
+        backend = TorchBackend(copy.deepcopy(network), contract, torch.device(device))
+        return backend, None if device == "cpu" else compare(backend, network, contract)
+
+    if wanted == "onnx" and not can_be_graph(contract):
         raise CheckpointError(
             "this checkpoint computes its features instead of imitating them, which ONNX cannot: "
             "choose `--backend torch`."
         )
-    if wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()):
-        torch.backends.cudnn.allow_tf32 = False  # it would not agree
-        backend = TorchBackend(copy.deepcopy(network), contract, torch.device("cuda"))
-        yield backend, compare(backend, network, contract)
-    if wanted in ("auto", "torch"):
-        yield TorchBackend(network, contract, torch.device("cpu")), None  # the reference
+    has_cuda = torch.cuda.is_available()
+    return {
+        name: make
+        for name, there, make in (
+            ("onnx cpu", can_be_graph(contract), lambda: _onnx(network, contract, kept)),
+            ("torch cuda", has_cuda, lambda: on("cuda")),
+            ("torch cpu", True, lambda: on("cpu")),  # the reference
+        )
+        if there and wanted in ("auto", _ASKED_AS[name])
+    }
 
 
-def _onnx(
-    network: Network, contract: ModelContract, kept: Path | None
-) -> tuple[Backend, Difference]:
+def _onnx(network: Network, contract: ModelContract, kept: Path | None) -> _Made:
     """Take the graph that was kept, if it agrees, or build one."""
     file = None if kept is None else kept.with_name(f"{kept.name}-{_made_with()}")
     if file is not None and (graph := _read(file)) is not None:
-        backend = OnnxBackend(graph)
-        difference = compare(backend, network, contract)
-        if difference.agrees:
-            return backend, difference
+        with suppress(*FAILURES):  # whatever is wrong with it, it is built anew
+            backend = OnnxBackend(graph)
+            difference = compare(backend, network, contract)
+            if difference.agrees:
+                return backend, difference
     graph = onnx_model(network, contract).SerializeToString()
-    if file is not None:
-        _keep(file, graph)
     backend = OnnxBackend(graph)
-    return backend, compare(backend, network, contract)
+    difference = compare(backend, network, contract)
+    if file is not None and difference.agrees:
+        _keep(file, graph)
+    return backend, difference
 
 
 def _made_with() -> str:
@@ -146,10 +163,13 @@ def _read(file: Path) -> bytes | None:
 def _keep(file: Path, graph: bytes) -> None:
     """Write it behind its digest; a cache that cannot be written is done without."""
     part = file.with_suffix(f".{os.getpid()}")
-    with suppress(OSError):
+    try:
         file.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(hashlib.sha256(graph).digest() + graph)
         part.replace(file)
+    except OSError:
+        with suppress(OSError):
+            part.unlink()
 
 
 def _median_ms(backend: Backend, window: FloatArray) -> float:

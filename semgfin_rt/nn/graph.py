@@ -17,6 +17,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from onnxruntime.capi import onnxruntime_pybind11_state as ort
 from torch import Tensor, nn
 
 from semgfin_rt.contracts import FloatArray
@@ -24,6 +25,11 @@ from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.network import Network
 
 OPSET = 18
+FAILURES: tuple[type[Exception], ...] = (
+    RuntimeError,  # of torch and its exporter
+    *(e for e in vars(ort).values() if isinstance(e, type) and issubclass(e, Exception)),
+)
+"""What is raised where a graph cannot be built or run."""
 INPUT, OUTPUTS = "windows", ("features", "log_probabilities")
 
 

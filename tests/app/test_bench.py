@@ -22,8 +22,9 @@ def found():
 
 
 def test_every_backend_of_every_preset_is_timed(found):
-    names = {f"{p}, {b}" for p in ("realtime", "paper") for b in ("onnx", "torch")}
-    assert names | {NAIVE} <= set(found["cases"])
+    names = {f"{p}, {b}" for p in ("realtime", "paper, shared FINs") for b in ("onnx", "torch")}
+    assert names | {NAIVE, "published, onnx"} <= set(found["cases"])
+    assert found["refused"] == {}
     for timing in found["cases"].values():
         assert 0 < timing["p50"] <= timing["p95"] <= timing["p99"] <= timing["p999"]
         assert timing["n"] >= 15

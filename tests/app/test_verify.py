@@ -29,24 +29,65 @@ def test_every_decision_is_the_same(model, backend):
         report=lambda *done: told.append(done),
     )
     expected = (1 + (1510 - 200) // 20) + (1 + (2490 - 200) // 20)
-    assert (found["compared"], found["different"], found["first"]) == (expected, 0, None)
-    assert found["backend"] == f"{backend} cpu"
-    assert found["other_labels"] == found["not_finite"] == 0
-    assert found["rounding"] < app.ROUNDING
+    assert (found.compared, found.different, found.first) == (expected, 0, None)
+    assert found.backend == f"{backend} cpu"
+    assert found.other_labels == found.not_finite == 0
+    assert found.rounding < app.ROUNDING
     assert told[-1] == ("verify", expected, expected, 0.0)
 
 
 def test_seconds_end_it(model):
     recording = counting_recording(4000, breaks=(100, 3000))
-    assert verify(model, recording, seconds=0.5)["compared"] == 1 + (900 - 200) // 20
+    assert verify(model, recording, seconds=0.5).compared == 1 + (900 - 200) // 20
 
 
 def test_windows_that_are_not_finite_are_rejected_in_both(model):
     recording = counting_recording(2000)
     recording.samples[1000, 1] = np.nan
     found = verify(model, recording)
-    assert found["not_finite"] == 10  # windows that hold one sample, at this hop
-    assert found["different"] == 0
+    assert found.not_finite == 10  # windows that hold one sample, at this hop
+    assert found.different == 0
+
+
+def test_a_damaged_window_that_is_not_rejected_is_a_difference(model, monkeypatch):
+    recording = counting_recording(2000)
+    recording.samples[1000, 1] = np.nan
+    whole = counting_recording(2000)
+    streamed = app._streamed
+    monkeypatch.setattr(app, "_streamed", lambda _recording, push: streamed(whole, push))
+    found = verify(model, recording)
+    assert found.different == found.not_finite == 10  # the tiny checkpoint has no filter
+    assert found.first["state"] == "VALID"
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_decision_missing_or_too_much_is_a_difference(model, monkeypatch, missing):
+    streamed = app._streamed
+
+    def other(recording, push):
+        decisions = list(streamed(recording, push))
+        return iter(decisions[:-1] if missing else [*decisions, decisions[-1]])
+
+    monkeypatch.setattr(app, "_streamed", other)
+    found = verify(model, counting_recording(1000))
+    assert found.different == 1
+    assert found.first["sample" if missing else "offline_sample"] is None
+    assert not found.same
+
+
+def test_evaluation_that_labels_otherwise_is_a_difference(model, monkeypatch):
+    evaluated = app._Offline.evaluated
+
+    def turned(offline, folder):
+        for probabilities in evaluated(offline, folder):
+            yield probabilities[:, ::-1]
+
+    monkeypatch.setattr(app._Offline, "evaluated", turned)
+    found = verify(model, counting_recording(1000))
+    assert found.different == 0
+    assert found.rounding > app.ROUNDING
+    assert found.other_labels > 0
+    assert not found.same
 
 
 def test_a_difference_is_seen(model, monkeypatch):
@@ -59,9 +100,9 @@ def test_a_difference_is_seen(model, monkeypatch):
 
     monkeypatch.setattr(app.dataset, "filtered", louder_from_1000_on)
     found = verify(model, counting_recording(2000))
-    assert found["compared"] == 91
-    assert found["different"] == 91 - 41  # windows that end before sample 1000 are the same
-    first = found["first"]
+    assert found.compared == 91
+    assert found.different == 91 - 41  # windows that end before sample 1000 are the same
+    first = found.first
     assert first["sample"] == first["offline_sample"] == 1019
     assert first["largest"] > 0
 

@@ -92,11 +92,3 @@ def test_what_it_cannot_take_is_one_sentence(train, tmp_path, monkeypatch, argum
     assert words in complaint
     assert len(complaint.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
-
-
-def test_without_the_extra(train, model, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    code, _, complaint = train("export", model, "--out", tmp_path / "M.onnx")
-    assert code == 2
-    assert "pip install 'semgfin-rt[onnx]'" in complaint
-    assert len(complaint.splitlines()) == 1

@@ -76,7 +76,7 @@ def test_onnx_gives_what_torch_gives_one_window_at_a_time():
 
 def test_a_backend_that_disagrees_is_refused(monkeypatch):
     spoilt_export(monkeypatch)
-    with pytest.raises(CheckpointError, match=r"'onnx cpu' differs from .*: choose another with"):
+    with pytest.raises(CheckpointError, match=r"'onnx cpu' differs from .*: choose another"):
         choose_backend(network(), CONTRACT, "onnx")
 
 
@@ -89,6 +89,17 @@ def test_a_backend_that_disagrees_is_passed_over(monkeypatch):
     (note,) = choice.notes
     assert note.startswith("Backend 'onnx cpu' differs")
     assert note.endswith("it was not used.")
+
+
+def test_what_cannot_be_built_is_passed_over_or_refused(monkeypatch):
+    def fail(*_args, **_kwargs):
+        raise RuntimeError("no operator\nand more")
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    (note,) = choose_backend(network(), CONTRACT).notes
+    assert note == "Backend 'onnx cpu' cannot run it here (no operator): it was not used."
+    with pytest.raises(CheckpointError, match=r"'onnx cpu' cannot run it here \(no operator\)"):
+        choose_backend(network(), CONTRACT, "onnx")
 
 
 def test_features_that_are_computed_are_for_torch_alone():
@@ -113,7 +124,7 @@ def test_a_graph_is_built_once(tmp_path, monkeypatch):
     )
 
 
-@pytest.mark.parametrize("how", ["cut", "other weights"])
+@pytest.mark.parametrize("how", ["cut", "other weights", "other channels"])
 def test_a_graph_that_is_not_ours_is_built_anew(tmp_path, how):
     kept = tmp_path / "weights"
     choose_backend(network(), CONTRACT, "onnx", kept)
@@ -122,7 +133,12 @@ def test_a_graph_that_is_not_ours_is_built_anew(tmp_path, how):
     if how == "cut":
         file.write_bytes(ours[:-100])
     else:
-        choose_backend(network(seed=1), CONTRACT, "onnx", tmp_path / "other")
+        contract = CONTRACT
+        if how == "other channels":
+            two = {"channels": ("a", "b"), "scale_mean": (0.0,) * 2, "scale_std": (1.0,) * 2}
+            contract = CONTRACT.model_copy(update=two)
+        torch.manual_seed(1)
+        choose_backend(Network(contract), contract, "onnx", tmp_path / "other")
         (other,) = tmp_path.glob("other*")
         file.write_bytes(other.read_bytes())
     choice = choose_backend(network(), CONTRACT, "onnx", kept)

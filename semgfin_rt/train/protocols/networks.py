@@ -18,6 +18,7 @@ from semgfin_rt.nn.backends import TorchBackend, choose_device
 from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.nn.checkpoint_folder import load_contract
 from semgfin_rt.nn.choosing import choose_backend
+from semgfin_rt.nn.graph import can_be_graph
 from semgfin_rt.nn.network import Network
 from semgfin_rt.recordings import iter_recordings
 from semgfin_rt.train import heads
@@ -123,7 +124,7 @@ def _score(
     seconds = sum(t.seconds for t in trained)
     result.figures.append(figure(task, amount, task.method, "seconds", seconds))
     if task.protocol == "horizon":
-        compute_ms = decision_ms(trained[0])
+        compute_ms = decision_ms(trained[0], setting.device)
         result.figures.extend(
             figure(task, amount, task.method, "lead_ms", ms - compute_ms, ms)
             for ms in contract.horizons_ms
@@ -171,12 +172,15 @@ def _forecasts(
     ]
 
 
-def decision_ms(trained: Trained) -> float:
-    """Median time of one decision in ms, on the fastest backend, one thread where it is a CPU."""
+def decision_ms(trained: Trained, device: str) -> float:
+    """Median time of one decision in ms, on the fastest backend of a device, on one CPU thread."""
+    wanted = "auto"
+    if choose_device(device).type == "cpu":
+        wanted = "onnx" if can_be_graph(trained.contract) else "torch"
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        choice = choose_backend(trained.network, trained.contract)
+        choice = choose_backend(trained.network, trained.contract, wanted)
     finally:
         torch.set_num_threads(threads)
     return choice.median_ms[choice.backend.name]

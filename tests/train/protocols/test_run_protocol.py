@@ -354,4 +354,4 @@ def test_a_smoke_run_scores_blocks_that_lie_evenly(base):
 
 def test_the_time_of_a_decision_is_positive(base):
     network, contract = load_checkpoint(base)
-    assert 0 < networks.decision_ms(networks.Trained(network, contract, 0.0)) < 1000
+    assert 0 < networks.decision_ms(networks.Trained(network, contract, 0.0), "cpu") < 1000

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -21,13 +21,14 @@ import torch
 from semgfin_rt.contracts import FloatArray
 from semgfin_rt.errors import CheckpointError, OptionError
 from semgfin_rt.model_contract import ClassLabel, ModelContract
-from semgfin_rt.nn.backends import Backend
-from semgfin_rt.nn.choosing import choose_backend
+from semgfin_rt.nn.backends import Backend, one_thread
+from semgfin_rt.nn.choosing import choose_backend, time_decision
 from semgfin_rt.nn.network import Network, preset_derivations, preset_features, preset_network
+from semgfin_rt.train.loop import Progress
+from semgfin_rt.train.options import DEFAULT_HORIZONS_MS
 
 NAIVE = "published loop, torch"
 """48 FINs, one after the other, then the CNN: the network as published, with one horizon."""
-HORIZONS_MS = (0, 50, 100, 200, 300)
 _ROUNDS = 5
 _FEWEST = 3  # decisions of a case in a round
 CURVES: dict[str, tuple[int, ...]] = {
@@ -36,8 +37,6 @@ CURVES: dict[str, tuple[int, ...]] = {
     "horizons": (1, 2, 5, 10),
     "window_ms": (100, 150, 200, 250, 300),
 }
-
-Report = Callable[[str, int, int, float], None]
 
 
 @dataclass(frozen=True)
@@ -107,8 +106,8 @@ def untrained(preset: str, signal: Signal, *, per_channel: bool = False) -> Mode
     network = preset_network(preset, hop, n, len(features), per_channel=per_channel)
     ring = tuple(range(min(n, signal.ring)))
     horizons = (
-        HORIZONS_MS
-        if signal.horizons == len(HORIZONS_MS)
+        DEFAULT_HORIZONS_MS
+        if signal.horizons == len(DEFAULT_HORIZONS_MS)
         else tuple(signal.hop_ms * i for i in range(signal.horizons))
     )
     return ModelContract(
@@ -134,7 +133,7 @@ def untrained(preset: str, signal: Signal, *, per_channel: bool = False) -> Mode
 
 
 def bench(
-    signal: Signal, seconds: float, report: Report, curves: Iterable[str] = CURVES
+    signal: Signal, seconds: float, report: Progress, curves: Iterable[str] = CURVES
 ) -> dict[str, Any]:
     """Time a decision of every preset and backend, and what it follows from.
 
@@ -161,15 +160,11 @@ def bench(
     OptionError
         When the signal cannot be.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         cases, refused = _cases(signal)
         times = _take_turns(cases, seconds, report)
         found = {name: _timing(values) for name, values in times.items()}
         curve = {name: _curve(name, signal, seconds / 10, report) for name in curves}
-    finally:
-        torch.set_num_threads(threads)
     on_gpu = "realtime, cuda"
     return {
         "realtime": _beside_naive(found, [n for n in found if n != on_gpu]),
@@ -234,7 +229,7 @@ def _ready(contract: ModelContract, backend: str) -> tuple[Backend, FloatArray]:
 
 
 def _take_turns(
-    cases: dict[str, tuple[Backend, FloatArray]], seconds: float, report: Report
+    cases: dict[str, tuple[Backend, FloatArray]], seconds: float, report: Progress
 ) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {name: [] for name in cases}
     for number in range(_ROUNDS):
@@ -249,11 +244,7 @@ def _decide_for(seconds: float, backend: Backend, window: FloatArray) -> list[fl
     times: list[float] = []
     end = time.perf_counter() + seconds
     while len(times) < _FEWEST or time.perf_counter() < end:
-        began = time.perf_counter()
-        feature_map = backend.imitate(window)
-        backend.features(feature_map)
-        backend.classify(feature_map)
-        times.append(1000 * (time.perf_counter() - began))
+        times.append(time_decision(backend, window))
     return times
 
 
@@ -262,7 +253,7 @@ def _timing(times: list[float]) -> Timing:
     return Timing(p50, p95, p99, p999, len(times))
 
 
-def _curve(name: str, signal: Signal, seconds: float, report: Report) -> dict[str, float]:
+def _curve(name: str, signal: Signal, seconds: float, report: Progress) -> dict[str, float]:
     """Median of the preset `realtime` on ONNX Runtime, with one number of the signal changed."""
     found = {}
     for number, value in enumerate(CURVES[name], start=1):

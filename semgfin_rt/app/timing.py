@@ -7,7 +7,6 @@ the time does not depend on what is decided.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,8 +19,10 @@ from semgfin_rt.contracts import Recording, SignalSpec
 from semgfin_rt.engine.build import build_pipeline
 from semgfin_rt.errors import StreamError
 from semgfin_rt.model_contract import ModelContract
+from semgfin_rt.nn.backends import one_thread
 from semgfin_rt.nn.checkpoint_folder import load_contract
 from semgfin_rt.sources.recording import RecordingSource
+from semgfin_rt.train.loop import Progress
 
 MOST_END_TO_END_MS = 15.0
 """Of 99 in 100 decisions, from the push of the newest sample to the push of the decision; a hop
@@ -29,8 +30,6 @@ where that is longer."""
 _NOISE_S = 10.0
 _SQUARE = 512  # of the matrix product that measures the processor
 _PRODUCTS = 20
-
-Report = Callable[[str, int, int, float], None]
 
 
 def noise(contract: ModelContract, seconds: float) -> Recording:
@@ -59,7 +58,7 @@ def noise(contract: ModelContract, seconds: float) -> Recording:
     )
 
 
-def in_real_time(model: Path, seconds: float, backend: str, report: Report) -> dict[str, Any]:
+def in_real_time(model: Path, seconds: float, backend: str, report: Progress) -> dict[str, Any]:
     """Play noise through LSL at speed 1 and judge how it was kept up with.
 
     Parameters
@@ -190,15 +189,11 @@ def operations(contract: ModelContract) -> int:
 
 
 def _operations_per_s() -> float:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         one = torch.ones(_SQUARE, _SQUARE)
         torch.mm(one, one)
         began = time.perf_counter()
         for _ in range(_PRODUCTS):
             torch.mm(one, one)
         took = time.perf_counter() - began
-    finally:
-        torch.set_num_threads(threads)
     return float(2 * _PRODUCTS * _SQUARE**3 / took)

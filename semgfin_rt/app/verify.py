@@ -28,14 +28,13 @@ from semgfin_rt.nn.backends import Backend, TorchBackend
 from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.sources.recording import RecordingSource
 from semgfin_rt.train import dataset
+from semgfin_rt.train.loop import Progress
 from semgfin_rt.train.test_windows import BATCH, IndexArray, gather
 
 CHUNKS = (1, 7, 20, 499)
 """Samples of the chunks, in turn."""
 ROUNDING = 1e-5
 """Of probabilities, between batches and single windows."""
-
-Report = Callable[[str, int, int, float], None]
 
 
 @dataclass
@@ -154,7 +153,7 @@ def verify(
     recording: Recording,
     backend: str = "auto",
     seconds: float | None = None,
-    report: Report = lambda *_: None,
+    report: Progress = lambda *_: None,
 ) -> Comparison:
     """Compare every decision on a recording with offline evaluation.
 

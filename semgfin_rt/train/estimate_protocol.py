@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backends import choose_device
+from semgfin_rt.nn.backends import choose_device, one_thread
 from semgfin_rt.recordings import iter_recordings
 from semgfin_rt.train import controls
 from semgfin_rt.train.costs import ControlCost, Costs, resident_bytes
@@ -54,7 +51,7 @@ def estimate_protocol(
     census = Census.of(recordings, lambda first: draft(first, options.fit), progress)
     made = plan(name, _survey(census, options), options)
     most_tested = make_setting(made, data, Path(), options).most_windows
-    with _one_thread():
+    with one_thread():  # as the workers have it
         prices = _Prices.of(census, made.bases, most_tested)
         trainings = [prices.training(base) for base in made.bases]
         tasks = [prices.task(task) for task in made.tasks]
@@ -125,17 +122,6 @@ def shared_seconds(seconds: list[float], workers: int) -> float:
         free.sort()
         free[0] += part
     return max(free)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """As the workers have it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from semgfin_rt.nn.montage import Alignment, Montage
 from semgfin_rt.nn.network import Network
 from semgfin_rt.train.dataset import IndexArray, TrainingWindows
 
-_BATCH = 512
+BATCH = 512
+"""Windows that the network runs on at a time."""
 _SMALLEST_SCALE = 1e-3  # of a standardised feature: a dead channel stays finite
 _ROUNDS = 4
 
@@ -60,7 +61,7 @@ class FeatureTable:
             network.imitate(windows.gather(part).samples[:, :length].to(device))[
                 :, :, network.read
             ].cpu()
-            for part in np.array_split(rows, max(1, len(rows) // _BATCH))
+            for part in np.array_split(rows, max(1, len(rows) // BATCH))
         ]
         return cls(torch.cat(parts), windows.classes[rows], windows.record[rows])
 

@@ -24,7 +24,6 @@ from semgfin_rt.train.preparation import TrainingData
 
 MOST_WINDOWS = 40_000  # beyond that an LDA of some hundred inputs does not change
 _MOST_HELD = 10_000
-_BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,7 @@ class Recognised:
 
 
 def recognise(
-    run: Run,
-    objective: Objective,
-    data: TrainingData,
-    prior: heads.PriorWeight | None = None,
+    run: Run, objective: Objective, data: TrainingData, prior: heads.PriorWeight | None = None
 ) -> Recognised:
     """Train the classifiers on the FIN's features; choose their mixes on the held-out repetition.
 
@@ -218,7 +214,7 @@ def held_out_accuracy(network: Network, held: TrainingWindows) -> float:
     device = network.derive.device
     rows = held.spread(_MOST_HELD)
     hits = n = 0
-    for part in np.array_split(rows, max(1, len(rows) // _BATCH)):
+    for part in np.array_split(rows, max(1, len(rows) // people.BATCH)):
         batch = held.gather(part)
         truth = batch.classes[:, 0]
         decided = network(batch.samples[:, :length].to(device))[:, 0].argmax(1).cpu()

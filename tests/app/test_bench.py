@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from semgfin_rt.app.bench import CURVES, HORIZONS_MS, NAIVE, Signal, bench, untrained
+from semgfin_rt.app.bench import CURVES, NAIVE, Signal, bench, untrained
 from semgfin_rt.app.bench_plot import draw
 from semgfin_rt.errors import OptionError
 from semgfin_rt.nn.network import Network
+from semgfin_rt.train.options import DEFAULT_HORIZONS_MS
 
 SMALL = Signal(channels=3, classes=4, rate=200.0, window_ms=100)
 
@@ -51,7 +52,7 @@ def test_the_baseline_is_the_published_network():
     assert published.window // published.network.patch == 600
     assert (published.network.layers, published.network.bidirectional) == (3, True)
     ours = untrained("realtime", Signal())
-    assert ours.horizons_ms == HORIZONS_MS
+    assert ours.horizons_ms == DEFAULT_HORIZONS_MS
     assert len(Network(ours).derive) == 32
 
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from semgfin_rt.contracts import FloatArray, Recording
 from semgfin_rt.dsp.windows import Windowing
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backends import TorchBackend, choose_device
+from semgfin_rt.nn.backends import TorchBackend, choose_device, one_thread
 from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.nn.checkpoint_folder import load_contract
 from semgfin_rt.nn.choosing import choose_backend
@@ -177,12 +176,8 @@ def decision_ms(trained: Trained, device: str) -> float:
     wanted = "auto"
     if choose_device(device).type == "cpu":
         wanted = "onnx" if can_be_graph(trained.contract) else "torch"
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         choice = choose_backend(trained.network, trained.contract, wanted)
-    finally:
-        torch.set_num_threads(threads)
     return choice.median_ms[choice.backend.name]
 
 

@@ -27,7 +27,7 @@ SHELL := bash
 .SHELLFLAGS := -euc
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long lint docs bench clean
+.PHONY: help setup demo test test-long lint docs docs-check docs-check-full docs-figures wheel bench clean
 
 help:
 	@cat <<-'END'
@@ -35,7 +35,11 @@ help:
 	make test       the tests; ARGS="-k name" chooses among them
 	make test-long  the tests that take minutes
 	make lint       ruff, mypy and codespell
+	make wheel      the package, built and tried in an empty environment
 	make docs       the manual, into docs/_build/html
+	make docs-check       the commands, options, examples and links of README and docs, in short
+	make docs-check-full  the same, every command as it is written: hours
+	make docs-figures     the pictures of the manual
 	make bench      every script of benchmarks/
 	make clean      remove what the targets above have built, except .venv
 	END
@@ -46,7 +50,7 @@ demo: setup
 	@$(BIN)/semgfin-rt demo $(ARGS)
 
 test: setup
-	@QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest $(ARGS)
+	@QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 # Half an hour a test: the longest replays a recording in real time.
 test-long: setup
@@ -64,6 +68,38 @@ docs: setup $(DOCS_INSTALLED)
 	@rm -rf docs/api
 	QT_QPA_PLATFORM=offscreen $(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
 	echo "The manual is docs/_build/html/index.html"
+
+docs-check: setup
+	@$(BIN)/python docs/check.py $(ARGS)
+
+docs-check-full: setup
+	@$(BIN)/python docs/check.py --full $(ARGS)
+
+# The demo's window, and the curves that `make bench` has measured before: nothing is measured here.
+docs-figures: setup
+	@QT_QPA_PLATFORM=offscreen $(BIN)/semgfin-rt demo --seconds 12 --theme dark --screenshot docs/images/window.png
+	$(BIN)/python - <<-'END'
+	import json
+	from pathlib import Path
+	from semgfin_rt.app.bench_plot import draw
+	measured = json.loads(Path("benchmarks/decision.json").read_text())
+	draw(measured["curves"], Path("docs/images/decision_cost.png"))
+	END
+
+# The wheel alone, outside the checkout. Its dependencies come from .venv, as a path: packages by
+# name, but not this one, whose editable install is a hook that a path does not run.
+wheel: setup
+	@rm -rf dist build
+	$(BIN)/python -m build --wheel --outdir dist . >/dev/null
+	empty=$$(mktemp -d); trap 'rm -rf "$$empty"' EXIT
+	$(BIN)/python -m venv --without-pip "$$empty/env"
+	$(BIN)/python -m pip --python "$$empty/env/bin/python" install --quiet --disable-pip-version-check --no-deps dist/*.whl
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' >"$$(echo "$$empty"/env/lib/python*/site-packages)/dependencies.pth"
+	cd "$$empty"
+	env/bin/python -c 'import semgfin_rt, sys; assert semgfin_rt.__file__.startswith(sys.prefix), semgfin_rt.__file__'
+	env/bin/semgfin-rt demo --headless --seconds 5
+	env/bin/semgfin-train synth --out D --subjects 1 --movements 2 --repetitions 2
+	echo "The wheel works alone: $$(ls -sh "$$OLDPWD"/dist)"
 
 bench: setup
 	@shopt -s nullglob

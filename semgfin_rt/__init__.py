@@ -3,4 +3,9 @@
 Importing the package loads neither torch nor Qt; each module imports what it needs.
 """
 
-__version__ = "0.1.0"
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("semgfin-rt")
+except PackageNotFoundError:  # used from a folder, never installed
+    __version__ = "0+unknown"

@@ -87,7 +87,8 @@ class Recording:
     classes : mapping of int to str
         Name of every label that the dataset defines.
     subject : int
-    dataset : {"db2", "3dc", "synthetic"}
+    dataset : {"db2", "3dc", "synthetic", "session"}
+        `session` is what this program recorded itself.
     path : str
         Where it came from, for messages and for the training record.
     test_repetitions : frozenset of int
@@ -160,6 +161,8 @@ class TruthEvent:
         False where the sample does not follow in time on the one before (see Recording.breaks).
     end : bool
         The player pushed `sample` samples in all and stops.
+    speed : float or None
+        From here on samples come at ``rate * speed``; None changes nothing.
     """
 
     sample: int
@@ -167,6 +170,30 @@ class TruthEvent:
     repetition: int
     contiguous: bool = True
     end: bool = False
+    speed: float | None = None
+
+
+EventKind: TypeAlias = Literal[
+    "stream", "loss", "quality", "policy", "model", "prompt", "record", "mark"
+]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a run besides samples and decisions: for screen, log and file.
+
+    Attributes
+    ----------
+    time : float
+        LSL clock, in seconds.
+    kind : {"stream", "loss", "quality", "policy", "model", "prompt", "record", "mark"}
+        `prompt` and `mark` carry a value for programs, the others a sentence for people.
+    text : str
+    """
+
+    time: float
+    kind: EventKind
+    text: str
 
 
 # ---------------------------------------------------------------------------- decision
@@ -179,7 +206,13 @@ class State(StrEnum):
     REJECT = "REJECT"
     """Not confident enough, or the rest gate is closed: there is no label."""
     STALE = "STALE"
-    """The signal is too old (the transport's word, never the policy's)."""
+    """The newest sample is older than `STALE_MS` (the engine's word, never the policy's)."""
+
+
+STALE_MS = 100.0
+"""Age of the newest sample, in ms, from which on a decision says nothing about now."""
+SAFE_MS = 200.0
+"""Age, in ms, from which on a stale decision no longer repeats the last label: it says rest."""
 
 
 @dataclass(frozen=True, eq=False)

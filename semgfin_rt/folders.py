@@ -84,13 +84,20 @@ def _find(given: Path, here: Path, kind: _Kind, endings: tuple[str, ...]) -> Pat
         elsewhere = [place / (given.name + end) for place in places(kind) for end in endings]
         # Whatever happens to lie here under the name is taken last: its loader says what it is.
         candidates = [itself, *elsewhere] if _is_one(itself, kind) else [*elsewhere, itself]
-    return next((path for path in candidates if path.exists()), None)
+    return next((path for path in candidates if _exists(path)), None)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _is_one(path: Path, kind: _Kind) -> bool:
     """Whether it is a checkpoint, or a scenario, by the look of it."""
     if kind == "models":
-        return (path / "contract.json").is_file()
+        return _exists(path / "contract.json")
     return path.suffix == ".toml" and path.is_file()
 
 

@@ -64,7 +64,7 @@ class NetworkSpec(_Frozen):
     copies: int = Field(default=1, ge=1, le=1024)
     k_outputs: int = Field(default=1, ge=1, le=64)
     classifier: Literal["cnn", "mlp"] = "mlp"
-    dropout: float = 0.3
+    dropout: float = Field(default=0.3, ge=0, le=1)
 
 
 class TrainingRecord(_Frozen):
@@ -177,6 +177,8 @@ class ModelContract(_Frozen):
             )
         if n_features % self.network.trunks or self.network.copies not in (1, n_channels):
             raise ValueError("trunks must divide the features, copies be 1 or one a channel")
+        if not self.classifier_features:
+            raise ValueError("classifier_features must not be empty")
         if not set(self.classifier_features) <= set(self.features):
             raise ValueError("classifier_features must be among features")
         if list(self.horizons_ms) != sorted({h for h in self.horizons_ms if h >= 0}):

@@ -1,9 +1,12 @@
-"""Chunk -> decisions: filter, scale, ring, window, FIN, classifier, policy.
+"""Chunk -> decisions: quality, filter, scale, ring, window, FIN, classifier, policy.
 
 No thread, no clock, no I/O. Whatever the chunks' sizes, the same samples give bit-identical
 decisions, because every window is decided by itself at one batch shape. Training and offline
 evaluation use the same filter, scaling, window arithmetic and network in batches; a test pins that
 their probabilities agree.
+
+A window that holds a sample which cannot be signal, or that cannot be EMG (see `dsp.quality`), is
+decided but never trusted. After such samples filter and policy start afresh, as after a loss.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import numpy as np
 from semgfin_rt.contracts import Chunk, Decision, FloatArray
 from semgfin_rt.decision import DecisionPolicy, PolicySpec
 from semgfin_rt.dsp.filters import CausalFilter
+from semgfin_rt.dsp.quality import Fault, Quality, QualityMonitor, recoveries, usable
 from semgfin_rt.dsp.ring import RingBuffer
 from semgfin_rt.dsp.scaling import Scaler
 from semgfin_rt.dsp.windows import Windowing
@@ -41,6 +45,8 @@ class Pipeline:
     ----------
     skipped : int
         Windows passed over with `newest_only`.
+    quality : Quality or None
+        Of the newest window that was decided on.
     """
 
     def __init__(
@@ -59,7 +65,28 @@ class Pipeline:
         self._scale = Scaler(contract.scale_mean, contract.scale_std)
         self._windowing = Windowing(contract.window, contract.hop)
         self._ring = RingBuffer(contract.window, len(contract.channels))
-        self._damaged = -contract.window  # number of the last sample that was not finite
+        self._marks = RingBuffer(contract.window, len(contract.channels))
+        self._monitor = QualityMonitor(
+            contract.rate, contract.window, contract.hop, contract.scale_std
+        )
+        self._bad = False  # whether the last sample was marked in some channel
+        self._after_loss = False
+        self.quality: Quality | None = None
+
+    @property
+    def policy(self) -> PolicySpec:
+        """How decisions are made of probabilities."""
+        return self._policy.spec
+
+    def set_policy(self, spec: PolicySpec) -> None:
+        """Decide by another policy from the next window on.
+
+        Raises
+        ------
+        OptionError
+            If it does not fit the checkpoint.
+        """
+        self._policy.set(spec)
 
     @property
     def samples_to_next(self) -> int:
@@ -73,6 +100,13 @@ class Pipeline:
             return None
         return self._ring.newest(self.contract.window)
 
+    @property
+    def untrusted(self) -> tuple[tuple[str, Fault], ...]:
+        """Name and fault of the channels for which the newest window is not trusted."""
+        if self.quality is None:
+            return ()
+        return tuple((self.contract.channels[i], fault) for i, fault in self.quality.faults)
+
     def closed_form(self) -> FloatArray | None:
         """Closed-form features of `window`, (n_features, n_channels): what the FIN imitates."""
         window = self.window
@@ -82,7 +116,10 @@ class Pipeline:
         """Forget all samples: the next one does not follow in time on the last."""
         self._filter.reset()
         self._ring.clear()
-        self._damaged = -self.contract.window
+        self._marks.clear()
+        self._monitor.reset()
+        self._bad = self._after_loss = False
+        self.quality = None
         self._policy.reset()
 
     def push(self, chunk: Chunk, *, newest_only: bool = False) -> list[Decision]:
@@ -108,9 +145,10 @@ class Pipeline:
             )
         if chunk.lost:
             self.reset()
+            self._after_loss = True
         self._on_stage("start")
-        damaged = np.flatnonzero(~np.isfinite(chunk.samples).all(axis=1)) + self._ring.written
-        ready = self._scale(self._filter(chunk.samples))
+        marks = self._monitor.mark(chunk.samples)
+        ready = self._scale(self._filtered(chunk.samples, marks))
         self._on_stage("filter")
         decisions: list[Decision] = []
         due = self._windowing.count(self._ring.written + len(ready)) - self._windowing.count(
@@ -120,18 +158,31 @@ class Pipeline:
         while due:
             stop = done + self.samples_to_next
             self._ring.extend(ready[done:stop])
+            self._marks.extend(marks[done:stop])
             done = stop
-            if len(before := damaged[damaged < self._ring.written]):
-                self._damaged = int(before[-1])
             due -= 1
             if newest_only and due:
                 self.skipped += 1
             else:
                 decisions.append(self._decide(chunk.first + done - 1, float(chunk.times[done - 1])))
         self._ring.extend(ready[done:])
-        if len(damaged):
-            self._damaged = int(damaged[-1])
+        self._marks.extend(marks[done:])
         return decisions
+
+    def _filtered(self, samples: FloatArray, marks: FloatArray) -> FloatArray:
+        """Filter (n_samples, n_channels), afresh from where all channels are good again."""
+        if not (self._bad or marks.any()):
+            return self._filter(samples)
+        samples = usable(samples, marks)
+        filtered = np.empty_like(samples)
+        start = 0
+        for stop in recoveries(marks, after_bad=self._bad):
+            filtered[start:stop] = self._filter(samples[start:stop])
+            self._filter.reset()
+            start = stop
+        filtered[start:] = self._filter(samples[start:])
+        self._bad = bool(marks[-1:].any()) if len(marks) else self._bad
+        return filtered
 
     def _decide(self, sample: int, time: float) -> Decision:
         self._on_stage("start")
@@ -141,6 +192,12 @@ class Pipeline:
         self._on_stage("fin")
         log_probabilities = self.backend.classify(feature_map)[0]
         self._on_stage("cnn")
+        self.quality = self._monitor.judge(
+            window,
+            self._marks.newest(self.contract.window),
+            gap=self._after_loss and self._ring.written < 2 * self.contract.window,
+        )
+        trusted = not self.quality.bad.any()
         gated = self._policy.spec.rest_gate
         energy = float(np.mean(closed_form(window, ("log_rms",)))) if gated else float("inf")
         decision = self._policy(
@@ -149,7 +206,9 @@ class Pipeline:
             sample=sample,
             time=time,
             energy=energy,
-            trusted=self._ring.written - self._damaged > self.contract.window,
+            trusted=trusted,
         )
+        if not trusted:
+            self._policy.reset()  # votes and labels from before it are of another time
         self._on_stage("policy")
         return decision

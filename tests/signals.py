@@ -57,7 +57,7 @@ def tiny_contract(horizons_ms: tuple[int, ...] = (0, 50)) -> ModelContract:
     )
 
 
-def tiny_checkpoint(folder: Path) -> Path:
+def tiny_checkpoint(folder: Path, seed: int = 0) -> Path:
     """Write a checkpoint with random weights for `tiny_contract`."""
     import torch  # the rest is for processes that start without it
 
@@ -65,6 +65,6 @@ def tiny_checkpoint(folder: Path) -> Path:
     from semgfin_rt.nn.network import Network
 
     contract = tiny_contract()
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     save_checkpoint(folder, Network(contract), contract, "# random weights, for a test\n")
     return folder

@@ -1,13 +1,16 @@
-"""Vote, gate, reject and hold, each horizon by itself."""
+"""Vote, gate, thresholds, hysteresis and hold, each horizon by itself."""
 
 from __future__ import annotations
+
+import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from signals import tiny_contract
 
 from semgfin_rt.contracts import NO_LABEL, State
-from semgfin_rt.decision import DecisionPolicy, PolicySpec
+from semgfin_rt.decision import DecisionPolicy, PolicySpec, class_thresholds
 from semgfin_rt.errors import OptionError
 
 FEATURES = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
@@ -148,6 +151,10 @@ def test_probabilities_that_are_not_numbers_are_never_valid(reject):
         ({"reject": float("nan")}, "reject threshold nan is not"),
         ({"hold_ms": -1}, "hold of -1 ms"),
         ({"hold_ms": 60_001}, "hold of 60001 ms"),
+        ({"hysteresis": 0}, "a hysteresis of 0 decisions"),
+        ({"thresholds": ((1, 1.0),)}, "threshold 1 of class 1 is not"),
+        ({"thresholds": ((1, float("nan")),)}, "threshold nan of class 1 is not"),
+        ({"thresholds": ((1, 0.2), (1, 0.3))}, "a class has two thresholds"),
     ],
 )
 def test_impossible_options(options, said):
@@ -158,3 +165,161 @@ def test_impossible_options(options, said):
 def test_a_gate_that_the_checkpoint_lacks():
     with pytest.raises(OptionError, match="has no rest gate"):
         policy(rest_gate=True)
+
+
+# ------------------------------------------------------------------------ class thresholds
+SURE = {0: log_probabilities([0.9, 0.05, 0.05]), 1: log_probabilities([0.05, 0.9, 0.05])}
+SURE[2] = log_probabilities([0.05, 0.05, 0.9])
+
+
+def run(deciding, classes, first=0):
+    """Feed one sure decision a class, a hop apart; None is an unsure one."""
+    unsure = log_probabilities([0.4, 0.3, 0.3])
+    return [
+        now(deciding(unsure if c is None else SURE[c], FEATURES, sample=first + 20 * i, time=0.0))
+        for i, c in enumerate(classes)
+    ]
+
+
+def one_horizon(**options):
+    return policy(tiny_contract((0,)), **options)
+
+
+def valid(*labels):
+    return [(label, State.VALID) for label in labels]
+
+
+def held(*labels):
+    return [(label, State.HOLD) for label in labels]
+
+
+NONE = (NO_LABEL, State.REJECT)
+
+
+def test_a_class_may_have_a_threshold_of_its_own():
+    choosy = one_horizon(reject=0.5, thresholds=((1, 0.95), (2, 0.0)))
+    assert run(choosy, [0, 1, 2]) == [(0, State.VALID), NONE, (2, State.VALID)]
+    assert now(choosy(log_probabilities([0.3, 0.3, 0.4]), FEATURES, sample=60, time=0.0))[0] == 2
+    assert run(choosy, [None], first=80) == [NONE]
+
+
+def test_thresholds_that_are_all_alike_are_the_one_threshold():
+    rng = np.random.default_rng(1)
+    one = policy(reject=0.6, hold_ms=20, vote=2)
+    alike = policy(thresholds=((0, 0.6), (1, 0.6), (2, 0.6)), hold_ms=20, vote=2, reject=0.1)
+    seen = set()
+    for i in range(200):
+        row = np.log(rng.dirichlet([0.5] * 3, size=2)).astype(np.float32)
+        a, b = (p(row, FEATURES, sample=20 * i, time=0.0) for p in (one, alike))
+        assert [(m.label, m.state) for m in a.movements] == [
+            (m.label, m.state) for m in b.movements
+        ]
+        seen |= {m.state for m in a.movements}
+    assert seen == {State.VALID, State.HOLD, State.REJECT}
+
+
+def test_classes_are_named_by_number_or_by_name():
+    contract = tiny_contract()
+    assert class_thresholds(contract, {}) == ()
+    assert class_thresholds(contract, {"2": 0.5, "Fist": 0.25}) == ((2, 0.5), (1, 0.25))
+    with pytest.raises(
+        OptionError, match=r"for 'fits', which is no class.* 0 \(rest\), 1 \(fist\)"
+    ):
+        class_thresholds(contract, {"fits": 0.5})
+    with pytest.raises(OptionError, match="for '7', which is no class"):
+        policy(thresholds=((7, 0.5),))
+
+
+# ------------------------------------------------------------------------------ hysteresis
+def test_a_label_must_win_in_a_row():
+    steady = one_horizon(hysteresis=3)
+    expected = [NONE, NONE, *valid(1, 1), *held(1, 1), *valid(2), *held(2), *valid(2)]
+    assert run(steady, [1, 1, 1, 1, 2, 2, 2, 1, 2]) == expected
+
+
+def test_a_count_begins_anew_when_another_class_wins():
+    steady = one_horizon(hysteresis=2)
+    assert run(steady, [0, 0, 1, 2, 1, 2, 2]) == [NONE, *valid(0), *held(0, 0, 0, 0), *valid(2)]
+
+
+def test_a_rejection_is_not_delayed_and_the_label_after_it_counts_anew():
+    steady = one_horizon(hysteresis=2, reject=0.5)
+    expected = [NONE, *valid(1), NONE, NONE, *valid(1)]
+    assert run(steady, [1, 1, None, 1, 1]) == expected
+
+
+def test_a_dip_that_is_held_costs_nothing_more():
+    steady = one_horizon(hysteresis=3, reject=0.5, hold_ms=20)
+    expected = [NONE, NONE, *valid(1), *held(1), *valid(1), *held(1, 1, 1, 1), *valid(2)]
+    assert run(steady, [1, 1, 1, None, 1, None, None, 2, 2, 2]) == expected
+
+
+def test_an_unsure_winner_does_not_count():
+    steady = one_horizon(hysteresis=2, thresholds=((2, 0.95),))
+    assert run(steady, [0, 0, 2, 2, 2]) == [NONE, *valid(0), NONE, NONE, NONE]
+
+
+def test_each_horizon_counts_its_own():
+    steady = policy(hysteresis=2)
+    steady(SURE_FIST, FEATURES, sample=0, time=0.0)
+    decision = steady(SURE_FIST, FEATURES, sample=20, time=0.0)
+    assert [m.label for m in decision.movements] == [1, 2]
+    swapped = SURE_FIST[::-1].copy()
+    swapped[1] = SURE_FIST[1]
+    decision = steady(swapped, FEATURES, sample=40, time=0.0)
+    assert [(m.label, m.state) for m in decision.movements] == [*held(1), *valid(2)]
+
+
+def test_a_window_that_cannot_be_trusted_ends_the_label():
+    steady = one_horizon(hysteresis=2, hold_ms=1000, reject=0.1)
+    run(steady, [1, 1])
+    assert now(steady(SURE[1], FEATURES, sample=40, time=0.0, trusted=False)) == NONE
+    assert run(steady, [1, 1], first=60) == [NONE, *valid(1)]
+
+
+# -------------------------------------------------------------------------- while running
+def test_another_policy_keeps_votes_and_labels():
+    changing = one_horizon(vote=3)
+    run(changing, [1, 1, 1])
+    changing.set(PolicySpec(vote=2))
+    mean = (SURE[1] + SURE[2]) / 2  # the newest of the old votes counts
+    decision = changing(SURE[2], FEATURES, sample=60, time=0.0)
+    expected = np.exp(mean) / np.exp(mean).sum()
+    np.testing.assert_allclose(decision.movements[0].probabilities, expected[0], rtol=1e-5)
+    changing.set(PolicySpec(reject=0.95, hold_ms=20))
+    assert run(changing, [2, 2, 2], first=80) == [*held(1, 1), NONE]
+    changing.set(PolicySpec(hysteresis=2))
+    assert run(changing, [0, 0], first=140) == [NONE, *valid(0)]
+
+
+def test_hysteresis_switched_on_keeps_the_label():
+    changing = one_horizon()
+    run(changing, [1])
+    changing.set(PolicySpec(hysteresis=3))
+    assert run(changing, [1, 2, 1], first=20) == [*valid(1), *held(1), *valid(1)]
+
+
+def test_the_same_policy_again_changes_nothing():
+    spec = PolicySpec(vote=3, reject=0.6, hold_ms=30, thresholds=((1, 0.8),), hysteresis=2)
+    left, again = (DecisionPolicy(tiny_contract(), spec) for _ in range(2))
+    rng = np.random.default_rng(2)
+    for i in range(100):
+        row = np.log(rng.dirichlet([0.5] * 3, size=2)).astype(np.float32)
+        again.set(spec)
+        a, b = (p(row, FEATURES, sample=20 * i, time=0.0) for p in (left, again))
+        for m, n in zip(a.movements, b.movements, strict=True):
+            assert (m.label, m.state, m.confidence) == (n.label, n.state, n.confidence)
+
+
+def test_a_policy_that_does_not_fit_changes_nothing():
+    deciding = one_horizon(vote=2)
+    for spec in (PolicySpec(vote=5, rest_gate=True), PolicySpec(vote=5, thresholds=((9, 0.5),))):
+        with pytest.raises(OptionError):
+            deciding.set(spec)
+    assert deciding.spec == PolicySpec(vote=2)
+
+
+def test_a_policy_reaches_another_process():
+    spec = PolicySpec(2, 0.5, 30, thresholds=((1, 0.7),), hysteresis=3)
+    assert pickle.loads(pickle.dumps(spec)) == spec
+    assert hash(spec) == hash(replace(spec))

@@ -100,3 +100,8 @@ def test_the_checkout_has_the_demo():
 def test_a_missing_scenario_is_said():
     with pytest.raises(OptionError, match=r"no scenario 'nope.toml' here or in .*SEMGFIN_REPLAY"):
         find_scenario("nope.toml")
+
+
+def test_a_name_that_no_file_can_have_is_just_not_there():
+    with pytest.raises(CheckpointError, match="there is no checkpoint"):
+        find_model("a" * 5000)

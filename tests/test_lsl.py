@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import uuid
 from dataclasses import replace
+from random import Random
 
 import pytest
 
@@ -35,6 +37,17 @@ def test_description_comes_back():
     assert said == lsl.StreamDescription(SPEC, 1.0, 2.0)
     assert "<angle_deg>0</angle_deg>" in info.as_xml()
     assert info.as_xml().count("<location>") == 1
+
+
+def test_counter_channel_is_no_signal():
+    info = lsl.make_info("EMG", "EMG", "x", SPEC, counter=True)
+    assert info.channel_count() == 3
+    said = lsl.describe(info)
+    assert (said.spec, said.counter) == (SPEC, True)
+    # A channel that is only called so is a signal.
+    named = SignalSpec(("a", "counter"), 2000.0, "V")
+    said = lsl.describe(lsl.make_info("EMG", "EMG", "x", named))
+    assert (said.spec, said.counter) == (named, False)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +115,12 @@ def test_refuses_a_speed(speed):
         ({"rate": 1e300}, r"1e\+300 Hz"),
         ({"rate": float("nan")}, "nan Hz"),
         ({"rate": 0.0}, "0 Hz"),
+        ({"rate": -1.0}, "-1 Hz"),
         ({"channel_format": 3}, "numbers"),
+        ({"channel_format": -7}, "numbers"),
+        ({"name": "x" * 300}, r"a name of 300 characters \('xxx"),
+        ({"source_id": "a\nb"}, r"a source_id with control characters \('a\\nb'\)"),
+        ({"host": "\u202egro"}, r"a host with control characters \('\\u202egro'\)"),
     ],
 )
 def test_refuses_what_no_signal_claims(change, said):
@@ -110,6 +128,79 @@ def test_refuses_what_no_signal_claims(change, said):
     lsl.require_usable(stream)
     with pytest.raises(StreamError, match=said):
         lsl.require_usable(replace(stream, **change))
+
+
+GOOD = (
+    lsl.make_info("EMG", "EMG", "x", SPEC, extra={"speed": "1"}, counter=True)
+    .as_xml()
+    .replace("<uid></uid>", "<uid>u</uid>")
+    .replace("<created_at>0", "<created_at>1")
+)
+WORDS = [
+    "",
+    "0",
+    "-1",
+    "2e9",
+    "1e300",
+    "nan",
+    "inf",
+    "99999999999",
+    "float32",
+    "string",
+    "\x1b[2J",
+    "é" * 999,
+    "<channel/>" * 2000,
+    "&bad;",
+    "<!--",
+    "]]>",
+    "counter",
+    "\x00",
+    "%s%n",
+    "'\"",
+]
+
+
+def spoil(xml: str, random: Random) -> bytes:
+    """Put nonsense into some elements, or flip, cut, double or drop some bytes."""
+    if random.random() < 0.7:
+        for _ in range(random.randint(1, 3)):
+            start = random.choice([m.end() for m in re.finditer(r"<\w+>", xml)])
+            stop = max(start, xml.find("<", start))
+            xml = xml[:start] + random.choice(WORDS) + xml[stop:]
+        return xml.encode()
+    data = bytearray(xml.encode())
+    for _ in range(random.randint(1, 20)):
+        data[random.randrange(len(data))] = random.randrange(256)
+    start, stop = sorted(random.sample(range(len(data)), 2))
+    return bytes(random.choice([data, data[:stop], data[start:], data + data[start:stop]]))
+
+
+def test_description_is_read_without_a_network():
+    assert lsl.parse_description(GOOD.encode()) == lsl.StreamDescription(SPEC, counter=True)
+    with pytest.raises(StreamError, match=r"in 1048577 bytes"):
+        lsl.parse_description(b"x" * (2**20 + 1))
+
+
+def test_spoilt_descriptions_are_read_or_refused():
+    random, read, refusals = Random(7), [], []
+    for _ in range(2000):
+        try:
+            read.append(lsl.parse_description(spoil(GOOD, random)).spec)
+        except StreamError as error:
+            refusals.append(str(error))
+    assert min(len(read), len(refusals)) > 100
+    assert all(1 <= len(spec.channels) <= 1024 for spec in read)
+    assert all(1.0 <= spec.rate <= 100_000.0 for spec in read)
+    assert all(len(text) < 1000 and text.isprintable() for text in refusals)
+
+
+def test_names_with_quotation_marks_are_found_or_refused():
+    source_id = f"o'clock-{uuid.uuid4()}"
+    outlet = lsl.api().StreamOutlet(lsl.make_info("EMG", "EMG", source_id, SPEC))
+    assert [s.source_id for s in lsl.find_streams(3.0, source_id=source_id)] == [source_id]
+    with pytest.raises(StreamError, match="both kinds of quotation marks"):
+        lsl.find_streams(0.1, source_id="""'"] | //*[@x='""")
+    del outlet
 
 
 def test_finds_by_every_criterion():

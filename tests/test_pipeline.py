@@ -261,3 +261,118 @@ def test_confidence_is_the_probability_of_the_network(realtime):
     for movement, row in zip(decision.movements, softmax(logits, axis=-1), strict=True):
         np.testing.assert_allclose(movement.probabilities, row, atol=1e-6)
         assert movement.confidence == pytest.approx(row.max(), abs=1e-6)
+
+
+# ------------------------------------------------------------------------------ quality
+WINDOW, HOP = 60, 20
+FAULTS = {
+    "not finite": np.nan,
+    "clipped": 5e-2,  # a rail
+    "flat": 1e-4,  # the electrodes' offset: seen after 20 ms
+}
+
+
+def broken(fault, length, first=400, after=400):
+    """EMG whose second channel is broken for `length` samples from `first` on."""
+    samples = emg(first + length + after)
+    samples[first : first + length, 1] = FAULTS[fault]
+    return samples
+
+
+def states(decisions):
+    return {d.sample: {m.state for m in d.movements} for d in decisions}
+
+
+@pytest.mark.parametrize("length", [1, 20, 60, 620])
+@pytest.mark.parametrize("fault", ["not finite", "clipped"])
+def test_no_window_that_holds_a_bad_sample_is_trusted(realtime, fault, length):
+    """Nor is one after it any other than after a start (fault 8)."""
+    policy = PolicySpec(vote=3)
+    samples, end = broken(fault, length), 400 + length
+    decisions = Pipeline(*realtime, policy).push(chunk(samples))
+    touched = [d for d in decisions if 400 <= d.sample < end + WINDOW - 1]
+    assert len(touched) == 1 + (length + WINDOW - 1 - HOP) // HOP
+    assert set().union(*states(touched).values()) == {State.REJECT}
+    others = [d for d in decisions if d not in touched]
+    assert set().union(*states(others).values()) == {State.VALID}
+    if length % HOP == 0:  # a stream that begins at `end` has its windows where this one has
+        fresh = Pipeline(*realtime, policy).push(chunk(samples[end:], end))
+        assert_identical([d for d in others if d.sample >= end], fresh)
+
+
+def test_ten_seconds_of_nothing_leave_no_trace(model):
+    samples = np.concatenate([emg(500), np.full((20_000, 3), np.nan, np.float32), emg(400)])
+    pipeline = Pipeline(*model)
+    pipeline.push(chunk(samples[:20_400]), newest_only=True)
+    decisions = pipeline.push(chunk(samples[20_400:], 20_400))
+    fresh = Pipeline(*model).push(chunk(samples[20_500:], 20_500))
+    clean = [d for d in decisions if d.sample >= 20_500 + WINDOW - 1]
+    assert_identical(clean, fresh)
+    assert clean[0].sample == 20_500 + WINDOW - 1
+    assert set().union(*states(clean).values()) == {State.VALID}
+
+
+def test_a_flat_channel_is_trusted_no_longer_than_20_ms(realtime):
+    decisions = Pipeline(*realtime).push(chunk(broken("flat", 620)))
+    seen, end = 400 + 40 - 1, 400 + 620
+    for sample, found in states(decisions).items():
+        bad = sample >= seen and sample - WINDOW < end - 1
+        assert found == {State.REJECT if bad else State.VALID}
+
+
+@pytest.mark.parametrize("size", [1, 7, 20, 499])
+def test_chunks_never_change_a_decision_on_bad_signal(realtime, size):
+    samples = np.concatenate([broken(fault, 150, 137, 101) for fault in FAULTS])
+    one, other = Pipeline(*realtime, POLICY), Pipeline(*realtime, POLICY)
+    decisions = feed(one, samples, size)
+    assert_identical(decisions, other.push(chunk(samples)))
+    assert {m.state for d in decisions for m in d.movements} >= {State.VALID, State.REJECT}
+    np.testing.assert_array_equal(one.window, other.window)
+    np.testing.assert_array_equal(one.quality.drift, other.quality.drift)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_it_says_what_it_does_not_trust(realtime, fault):
+    samples = broken(fault, 50)
+    pipeline = Pipeline(*realtime)
+    assert pipeline.quality is None
+    assert pipeline.untrusted == ()
+    pipeline.push(chunk(samples[:440]))
+    pipeline.push(chunk(samples[440:450], 440))
+    pipeline.push(chunk(samples[450:460], 450))
+    assert pipeline.untrusted == ((CHANNELS[1], fault),)
+    assert pipeline.quality.bad.tolist() == [False, True, False]
+    pipeline.push(chunk(samples[460:], 460))
+    assert pipeline.untrusted == ()
+    assert not pipeline.quality.bad.any()
+    pipeline.reset()
+    assert pipeline.quality is None
+
+
+def test_quality_tells_of_a_gap_for_one_window(realtime):
+    pipeline = Pipeline(*realtime)
+    pipeline.push(chunk(emg(100)))
+    assert not pipeline.quality.gap
+    gaps = []
+    for start in range(100, 300, 20):
+        piece = chunk(emg(300)[start : start + 20], start + 40, lost=40 * (start == 100))
+        if pipeline.push(piece):
+            gaps.append(pipeline.quality.gap)
+    assert gaps == [True, True, True] + [False] * 5
+
+
+@pytest.mark.parametrize("hum_only", [False, True])
+def test_mains_ten_times_the_signal_is_not_trusted_within_half_a_second(hum_only):
+    """In windows of 300 ms; `hum_only` is a detached electrode."""
+    contract = contract_of("realtime").model_copy(
+        update={"window": 600, "filter_sos": design_filter(RATE)}
+    )
+    backend = TorchBackend(Network(contract), contract, CPU)
+    samples = emg(4000)
+    hum = 1e-4 * np.sqrt(2) * np.sin(2 * np.pi * 50 * np.arange(2000) / RATE)
+    samples[2000:, 1] = (0 if hum_only else samples[2000:, 1]) + hum
+    pipeline = Pipeline(contract, backend)
+    found = states(pipeline.push(chunk(samples)))
+    assert {next(iter(found[s])) for s in found if s < 2000} == {State.VALID}
+    assert {next(iter(found[s])) for s in found if s >= 2000 + 0.5 * RATE} == {State.REJECT}
+    assert pipeline.untrusted == ((CHANNELS[1], "mains"),)

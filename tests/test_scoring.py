@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from semgfin_rt.contracts import NO_LABEL, Decision, Movement, State, TruthEvent
 from semgfin_rt.dsp.windows import Windowing, window_table
 from semgfin_rt.model_contract import ClassLabel
 from semgfin_rt.scoring import (
+    Course,
+    Onset,
     RunningScore,
     accuracy,
     balanced_accuracy,
@@ -204,6 +207,117 @@ def test_the_end_leaves_targets_behind_it_unscored():
     score = replay(contract, decisions, truth_events(recording), size=9)
     scored = score.tally.confusion.sum(axis=(1, 2))
     assert scored.tolist() == [len(decisions), len(decisions) - 5]  # 50 ms are 5 hops
+
+
+def test_a_jump_is_a_break_and_a_change_of_speed_is_nothing():
+    """Seek at 2410 to a sample of the same label: no window that saw both sides is scored."""
+    contract, recording = tiny_contract(), counting_recording(6000)
+    decisions, _ = decide(contract, recording)
+    events = truth_events(recording)
+    told = [
+        *(e for e in events if e.sample < 2410),
+        TruthEvent(2410, 1, 2, contiguous=True, speed=0.0),  # paused there, then sought
+        TruthEvent(2410, 1, 2, contiguous=False, speed=1.0),
+        *(e for e in events if e.sample > 2410),
+    ]
+    seen = replay(contract, decisions, told, size=7).tally
+    broken = replace(recording, breaks=(2410,))
+    score = RunningScore(contract)
+    score.update(decisions, truth_events(broken))
+    assert_equal(seen, score.tally)
+    hurried = [*events[:3], TruthEvent(1100, 2, 1, speed=4.0), *events[3:]]
+    assert_equal(
+        replay(contract, decisions, hurried, size=7).tally,
+        replay(contract, decisions, events, size=7).tally,
+    )
+
+
+def test_decisions_without_any_truth_are_not_kept():
+    contract, recording = tiny_contract(), counting_recording(20_000)
+    decisions, _ = decide(contract, recording)
+    score = RunningScore(contract)
+    for decision in decisions:
+        assert score.update([decision], []) is None
+    assert len(score._pending) * contract.hop < 1.2 * contract.rate
+
+
+def test_what_was_scored_is_handed_out():
+    contract, recording = tiny_contract(), counting_recording(3000, (1210,))
+    decisions, _ = decide(contract, recording)
+    scored = RunningScore(contract).update(decisions, truth_events(recording))
+    table = window_table(recording, Windowing(contract.window, contract.hop), contract.horizons)
+    np.testing.assert_array_equal(scored.newest, table.newest)
+    np.testing.assert_array_equal(scored.truth, table.labels)
+    np.testing.assert_array_equal(scored.target, table.newest[:, None] + contract.horizons)
+    assert scored.decided.tolist() == [[m.label for m in d.movements] for d in decisions]
+
+
+# ---------------------------------------------------------------------------------- in time
+# By hand, as figures of an evaluation: see train/test_measures.py.
+def random_course(seed, hop=20):
+    rng = np.random.default_rng(seed)
+    truth = np.repeat(rng.integers(0, 4, 300), rng.integers(1, 60, 300)).astype(np.int16)
+    gaps = (rng.random(len(truth)) < 0.01) * rng.integers(3, 50, len(truth))
+    newest = 199 + hop * (np.arange(len(truth)) + np.cumsum(gaps))
+    noise = rng.integers(-1, 4, len(truth))
+    decided = np.where(rng.random(len(truth)) < 0.8, np.roll(truth, 8), noise)
+    return newest, truth, decided.astype(np.int16)
+
+
+def naive_onsets(newest, truth, decided, hop=20, hop_ms=10):
+    found, n = [], len(truth)
+    for i in range(1, n):
+        if newest[i] - newest[i - 1] != hop or truth[i] == truth[i - 1] or truth[i] not in (1, 2):
+            continue
+        stop = i
+        while stop < n and truth[stop] == truth[i] and newest[stop] - newest[i] == hop * (stop - i):
+            stop += 1
+        rights = [all(decided[k : k + 5] == truth[i]) for k in range(i, stop - 4)]
+        if rights:
+            delay = (rights.index(True) + 0.5) * hop_ms if any(rights) else None
+            found.append(Onset(newest[i], delay))
+    return found
+
+
+def naive_false_activations(newest, truth, decided, hop=20, hop_ms=10):
+    """Count with a clock that each window reads anew."""
+    events = windows = 0
+    for i in range(len(truth)):
+        if truth[i] != 0:
+            continue
+        k = i
+        while k > 0 and newest[k] - newest[k - 1] == hop and truth[k - 1] == 0:
+            k -= 1
+        ended = k > 0 and newest[k] - newest[k - 1] == hop  # by a movement, or by a break
+        if ended and (i - k + 0.5) * hop_ms <= 300:
+            continue
+        windows += 1
+        before = i > 0 and newest[i] - newest[i - 1] == hop and decided[i - 1] in (0, NO_LABEL)
+        events += before and decided[i] not in (0, NO_LABEL)
+    return events / (windows * hop_ms / 60_000)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("size", [1, 13, 10_000])
+def test_a_course_in_pieces_against_naive_loops(seed, size):
+    rows = random_course(seed)
+    course, onsets = Course(tiny_contract()), []
+    for start in range(0, len(rows[0]), size):
+        onsets += course.push(*(row[start : start + size] for row in rows))
+    onsets += course.end()
+    assert onsets == naive_onsets(*rows)
+    assert len({o.delay_ms for o in onsets}) > 5
+    assert None in {o.delay_ms for o in onsets}
+    assert course.false_activations == pytest.approx(naive_false_activations(*rows))
+    assert course.false_activations > 0
+
+
+def test_a_course_of_nothing():
+    course = Course(tiny_contract())
+    nothing = np.empty(0, np.int64)
+    assert course.push(nothing, nothing.astype(np.int16), nothing.astype(np.int16)) == []
+    assert course.end() == []
+    assert course.false_activations is None
 
 
 def test_truth_at():

@@ -5,18 +5,24 @@ Nothing here knows Qt. `LiveView` takes the snapshots; a panel reads one part of
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from semgfin_rt.app.forecasts import Forecasts
+from semgfin_rt.app.imitation import Imitation
+from semgfin_rt.app.lights import Light, lights
 from semgfin_rt.app.ribbon import Ribbon
-from semgfin_rt.contracts import Decision, FloatArray, SignalSpec
+from semgfin_rt.contracts import Decision, Event, FloatArray, SignalSpec
 from semgfin_rt.engine.snapshot import Health, Phase, Snapshot
 from semgfin_rt.model_contract import ModelContract
 
 TRACE_SECONDS = 5.0
 LANE_STEPS = (1.0, 2.0, 5.0)
+EVENTS = 500
+"""How many of the newest events are kept."""
 
 
 # ------------------------------------------------------------------------------ traces
@@ -157,12 +163,26 @@ class LiveView:
     traces : TraceRing
     ribbon : Ribbon
     decision : Decision or None
-        The newest.
+        The newest on a window.
+    stale : Decision or None
+        What was published last, where that is because no signal comes.
+    events : deque of Event
+        The newest `EVENTS`, oldest first.
+    n_events : int
+        How many there were in all.
+    lights : tuple of Light
+        Signal quality of each channel; empty before the first window.
     features : FeatureComparison or None
         Of the newest window whose closed form was computed.
+    imitation : Imitation
+        How far the imitation can be trusted.
+    forecasts : Forecasts
+        Forecast features, checked when their time has come.
     health : Health or None
     phase, message : str
         Of the newest snapshot; the notes on the stream stand behind the message.
+    model, recording : str
+        Checkpoint that decides, and file that is being written; empty where there is none.
     """
 
     def __init__(self, contract: ModelContract) -> None:
@@ -170,23 +190,43 @@ class LiveView:
         self.traces = TraceRing(contract.spec)
         self.ribbon = Ribbon(contract)
         self.decision: Decision | None = None
+        self.stale: Decision | None = None
+        self.events: deque[Event] = deque(maxlen=EVENTS)
+        self.n_events = 0
+        self.model = self.recording = ""
+        self.lights: tuple[Light, ...] = ()
         self.features: FeatureComparison | None = None
+        self.imitation = Imitation(contract)
+        self.forecasts = Forecasts(contract)
         self.health: Health | None = None
         self.phase: Phase = "connecting"
         self.message = ""
 
+    @property
+    def published(self) -> Decision | None:
+        """What was published last, on a window or because no signal comes."""
+        return self.stale or self.decision
+
     def update(self, snapshot: Snapshot) -> None:
         """Take in one snapshot; every one counts, whether or not it is drawn."""
+        self.stale = snapshot.stale
+        self.events.extend(snapshot.events)
+        self.n_events += len(snapshot.events)
+        self.model, self.recording = snapshot.model, snapshot.recording
         self.phase = snapshot.phase
         notes = snapshot.notes if snapshot.phase != "failed" else ()
         self.message = " ".join((snapshot.message, *notes))
         self.health = snapshot.health
+        if snapshot.quality is not None:
+            self.lights = lights(snapshot.quality, self.contract)
         self.traces.push(snapshot.first, snapshot.signal)
         if self._starts_afresh(snapshot.decisions):
             self.ribbon.clear()
         self.ribbon.push_truth(snapshot.truth)
         if not snapshot.decisions:
             return
+        self.imitation.take(snapshot.decisions, snapshot.closed_form)
+        self.forecasts.take(snapshot.decisions, snapshot.closed_form)
         self.ribbon.push(snapshot.decisions)
         self.decision = snapshot.decisions[-1]
         if snapshot.closed_form is not None:

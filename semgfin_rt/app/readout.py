@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 
 from semgfin_rt.app.ribbon import row_name
-from semgfin_rt.contracts import Movement, State, Unit
+from semgfin_rt.contracts import NO_LABEL, Decision, Movement, State, Unit
 from semgfin_rt.engine.snapshot import Health, Percentiles
 from semgfin_rt.model_contract import ModelContract
 
@@ -44,13 +45,18 @@ def share(value: float | None) -> str:
     return UNKNOWN if value is None or not math.isfinite(value) else f"{value:.2f}"
 
 
-def status_tiles(health: Health | None, accuracy: float | None, hop_ms: float) -> list[Tile]:
+def status_tiles(
+    health: Health | None, accuracy: float | None, hop_ms: float, stale: Decision | None = None
+) -> list[Tile]:
     """Return the status line: latency, loss and score, always the same tiles in the same order."""
     latency = health.latency_ms if health else {}
-    age = UNKNOWN if health is None or math.isnan(health.age_ms) else f"{health.age_ms:.1f}"
+    age_ms = health.age_ms if health else math.nan
+    if stale is not None:
+        age_ms = stale.age_ms
+    age = UNKNOWN if math.isnan(age_ms) else f"{age_ms:,.1f}" if age_ms < 1000 else f"{age_ms:,.0f}"
     counts = {
         name: getattr(health, name) if health else 0
-        for name in ("received", "lost", "skipped", "late", "decisions", "expected")
+        for name in ("received", "lost", "skipped", "late", "decisions", "expected", "stale")
     }
     missing = counts["expected"] - counts["decisions"]
     return [
@@ -64,7 +70,12 @@ def status_tiles(health: Health | None, accuracy: float | None, hop_ms: float) -
             percentiles(latency.get("end_to_end")),
             "Newest sample pushed to decision pushed: p50 / p95 / p99 of the last minute",
         ),
-        Tile("age ms", age, "Age of the newest sample when the last decision was published"),
+        Tile(
+            "age ms",
+            age,
+            "Age of the newest sample when the last decision was published",
+            stale is not None,
+        ),
         Tile("received", f"{counts['received']:,}", "Samples received"),
         Tile("lost", f"{counts['lost']:,}", "Samples known to be missing", counts["lost"] > 0),
         Tile(
@@ -74,6 +85,7 @@ def status_tiles(health: Health | None, accuracy: float | None, hop_ms: float) -
             counts["skipped"] > 0,
         ),
         Tile("late", f"{counts['late']:,}", f"Decisions later than one hop, {hop_ms:g} ms"),
+        Tile("stale", f"{counts['stale']:,}", "Decisions published because no signal came"),
         Tile(
             "decisions / expected",
             f"{counts['decisions']:,} / {counts['expected']:,}",
@@ -90,7 +102,19 @@ def spoken(movement: Movement | None, contract: ModelContract) -> str:
         return UNKNOWN
     if movement.state is State.REJECT:
         return "rejected"
+    if movement.state is State.STALE and movement.label == NO_LABEL:
+        return "no signal"
     return contract.class_name(movement.label)
+
+
+def silence_text(stale: Decision | None) -> str:
+    """Say that no signal comes, and for how long; nothing while it does."""
+    return "" if stale is None else f"no signal for {stale.age_ms / 1000:.1f} s"
+
+
+def clock_text(lsl_time: float, wall_minus_lsl: float) -> str:
+    """Return a time of the LSL clock as the time of day here, as in ``"14:03:21"``."""
+    return time.strftime("%H:%M:%S", time.localtime(lsl_time + wall_minus_lsl))
 
 
 def forecast_text(horizon_ms: int, movement: Movement | None, contract: ModelContract) -> str:

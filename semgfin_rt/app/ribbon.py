@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +33,21 @@ class Run(NamedTuple):
     state: State | None
 
 
+class Check(NamedTuple):
+    """A stretch of the past for which a forecast held, or did not.
+
+    Attributes
+    ----------
+    start, stop : float
+        In seconds from now.
+    held : bool
+    """
+
+    start: float
+    stop: float
+    held: bool
+
+
 def row_name(horizon_ms: int) -> str:
     """Name of the row of a horizon: ``"now"``, ``"+50 ms"``."""
     return f"+{horizon_ms} ms" if horizon_ms else "now"
@@ -54,6 +69,8 @@ class Ribbon:
         self.ahead = contract.horizons_ms[-1] / 1000
         self.rows = (TRUTH_ROW, *map(row_name, contract.horizons_ms))
         self._rate, self._hop = contract.rate, contract.hop
+        self._known = frozenset(contract.class_ids)
+        self._forecasts = frozenset(row_name(ms) for ms in contract.horizons_ms if ms)
         self._runs: dict[str, deque[Run]] = {name: deque() for name in self.rows}
         self._now = 0
 
@@ -93,8 +110,29 @@ class Ribbon:
             start = max((run.start - self._now) / self._rate, -self.seconds)
             stop = min((run.stop - self._now) / self._rate, end)
             if start < stop:
-                cut.append(run._replace(start=start, stop=stop))
+                cut.append(Run(start, stop, run.label, run.state))
         return cut
+
+    def checks(self, row: str) -> list[Check]:
+        """Return where the forecasts of `row` held once their future had come.
+
+        What came true is the truth in a replay, and elsewhere the decision on that moment. Where
+        either says nothing, rejected or stale, there is no check; nor is there one of the present.
+        """
+        if row not in self._forecasts:
+            return []
+        came = self._runs[TRUTH_ROW] or self._runs.get(row_name(0), deque())
+        stretches = []
+        for start, stop, held in _verdicts(self._known_of(self._runs[row]), self._known_of(came)):
+            begin = max((start - self._now) / self._rate, -self.seconds)
+            end = min((stop - self._now) / self._rate, 0.0)
+            if begin < end:
+                stretches.append(Check(begin, end, held))
+        return stretches
+
+    def _known_of(self, runs: Iterable[Run]) -> list[Run]:
+        """Those that say which of the model's classes it is."""
+        return [r for r in runs if r.label in self._known and r.state is not State.STALE]
 
     @staticmethod
     def _append(runs: deque[Run], run: Run) -> None:
@@ -102,3 +140,28 @@ class Ribbon:
         if runs and runs[-1].stop >= run.start and runs[-1][2:] == run[2:]:
             run = run._replace(start=runs.pop().start)
         runs.append(run)
+
+
+def _verdicts(forecasts: list[Run], came: list[Run]) -> Iterator[tuple[float, float, bool]]:
+    """Yield start, stop, and whether labels agree, of each stretch in which both rows speak."""
+    i = j = 0
+    begun = ended = 0.0
+    agree: bool | None = None
+    while i < len(forecasts) and j < len(came):
+        one, other = forecasts[i], came[j]
+        start = max(one.start, other.start)
+        stop = min(one.stop, other.stop)
+        if start < stop:
+            same = one.label == other.label
+            if same is agree and start <= ended:
+                ended = stop
+            else:
+                if agree is not None:
+                    yield begun, ended, agree
+                begun, ended, agree = start, stop, same
+        if one.stop < other.stop:
+            i += 1
+        else:
+            j += 1
+    if agree is not None:
+        yield begun, ended, agree

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from semgfin_rt.app.session import LONGEST_S, Replay, Settings
+from semgfin_rt.app.settings import LONGEST_S, Replay, Settings
 from semgfin_rt.contracts import Recording
 from semgfin_rt.errors import OptionError
 from semgfin_rt.folders import find_model
@@ -39,6 +39,8 @@ class Policy(_Strict):
     reject: float = 0.0
     hold_ms: float = 0.0
     rest_gate: bool | None = None
+    thresholds: dict[str, float] = {}
+    hysteresis: int = 1
 
 
 class Expect(_Strict):
@@ -140,7 +142,7 @@ class Scenario(_Strict):
             repetitions = tuple(sorted(recording.test_repetitions & there)) or None
         if repetitions is not None:
             recording = cut_repetitions(recording, repetitions)
-        return Replay(recording, self.speed, self.loop)
+        return Replay(recording, self.speed, self.loop, stay=self.expect is None)
 
     def _recording(self, folder: Path) -> Recording:
         if self.recording == SYNTHETIC and self.subject is not None:

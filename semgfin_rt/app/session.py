@@ -8,126 +8,32 @@ processes of a terminal.
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing import resource_tracker
-from pathlib import Path
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from semgfin_rt.app.interrupts import spared_ctrl_c
+from semgfin_rt.app.settings import Live, Replay, Settings
 from semgfin_rt.app.summary import Outcome, Summary, figures, seen_in_training
+from semgfin_rt.app.transport import Transport
 from semgfin_rt.app.watch import Watch, WatchedEngine
-from semgfin_rt.contracts import Decision, Recording
-from semgfin_rt.decision import DecisionPolicy, PolicySpec
+from semgfin_rt.contracts import Decision
 from semgfin_rt.engine.latency import WHOLE_RUN
-from semgfin_rt.engine.loop import Step, choose_horizons
+from semgfin_rt.engine.loop import choose_horizons
+from semgfin_rt.engine.parts import Step
 from semgfin_rt.engine.player import Player
 from semgfin_rt.engine.process import EngineProcess
 from semgfin_rt.engine.snapshot import NO_HEALTH
 from semgfin_rt.engine.spec import EngineSpec
-from semgfin_rt.errors import OptionError, StreamError
-from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backends import require_backend
-from semgfin_rt.nn.checkpoint_folder import load_contract, sha256
+from semgfin_rt.errors import StreamError
+from semgfin_rt.nn.checkpoint_folder import sha256
 
 if TYPE_CHECKING:  # the window's process does without the backends
     from semgfin_rt.engine.build import BuiltPipeline
 
 _PLAYER_S = 20.0  # patience for our own player's streams, which are there already
-LONGEST_S = 1e7
-"""16 weeks: beyond it a number of seconds is a mistake."""
+_SILENCE_S = 60.0  # of a stream that nobody watches: then it counts as gone
 _LAST_WORDS_S = 0.5  # patience for what a dying player has to say
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the user sets, whatever the source.
-
-    Attributes
-    ----------
-    model : Path
-        Folder of the checkpoint.
-    backend : {"auto", "onnx", "torch", "cuda"}
-    horizons_ms : tuple of int or None
-        Which to decide for, show and score; all of the checkpoint's by default.
-    vote, reject, hold_ms
-        See `PolicySpec`.
-    rest_gate : bool or None
-        None: on for a model without rest class that has one.
-    seconds : float or None
-        Of signal, after which to end.
-    publish_id : str or None
-        source_id under which to publish the decisions.
-    """
-
-    model: Path
-    backend: str = "auto"
-    horizons_ms: tuple[int, ...] | None = None
-    vote: int = 1
-    reject: float = 0.0
-    hold_ms: float = 0.0
-    rest_gate: bool | None = None
-    seconds: float | None = None
-    publish_id: str | None = None
-
-    def check(self) -> ModelContract:
-        """See, before a recording is read, that all of it can be had; return the contract.
-
-        Raises
-        ------
-        CheckpointError
-            If there is no checkpoint.
-        OptionError
-            If a setting is out of range, a horizon not in the checkpoint, the backend not there,
-            or the policy does not fit the checkpoint.
-        """
-        if self.seconds is not None and not 0 < self.seconds <= LONGEST_S:
-            raise OptionError(
-                f"--seconds {self.seconds:g} is not possible: give more than 0 and at most "
-                f"{LONGEST_S:.0f}."
-            )
-        contract = load_contract(self.model)
-        choose_horizons(contract.horizons_ms, self.horizons_ms)
-        DecisionPolicy(contract, self.policy(contract))
-        require_backend(self.backend)
-        return contract
-
-    def policy(self, contract: ModelContract) -> PolicySpec:
-        """Return the decision policy for a model."""
-        by_itself = not contract.has_rest and contract.rest_gate is not None
-        gate = by_itself if self.rest_gate is None else self.rest_gate
-        return PolicySpec(self.vote, self.reject, self.hold_ms, gate)
-
-
-@dataclass(frozen=True, eq=False)
-class Replay:
-    """A recording to play through LSL."""
-
-    recording: Recording
-    speed: float = 1.0
-    loop: bool = False
-
-
-@dataclass(frozen=True)
-class Live:
-    """A stream of somebody else's.
-
-    Attributes
-    ----------
-    name, source_id : str or None
-        One of them at least.
-    unit : str or None
-        The user's word for its unit.
-    wait_s : float
-        How long to look for it.
-    """
-
-    name: str | None = None
-    source_id: str | None = None
-    unit: str | None = None
-    wait_s: float = 5.0
 
 
 class Session:
@@ -227,7 +133,7 @@ class Session:
     ) -> None:
         from semgfin_rt.engine.build import build_engine, build_source
 
-        spec = self._spec()
+        spec = self._spec(attended=False)
         stream = build_source(spec, built.pipeline.contract)
         engine = build_engine(spec, built, stream)
 
@@ -254,12 +160,26 @@ class Session:
 
     def link(self) -> WatchedEngine:
         """Start player and engine, each in a process of its own; return the window's end."""
+        if self._player is not None and isinstance(self.source, Replay):
+            self._player.stay = self.source.stay and self.settings.seconds is None
         self._start_player()
-        engine = EngineProcess(self._spec())
+        engine = EngineProcess(self._spec(attended=True))
         self._link = WatchedEngine(engine, self._watch)
-        with _spared_ctrl_c():
+        with spared_ctrl_c():
             engine.start()
         return self._link
+
+    @property
+    def player(self) -> Player | None:
+        """What plays the recording; None for a live stream."""
+        return self._player
+
+    @property
+    def transport(self) -> Transport | None:
+        """What moves about in a replay; None for a live stream."""
+        if self._player is None or not isinstance(self.source, Replay):
+            return None
+        return Transport(self.source.recording, self._player, self.contract.hop)
 
     def close(self) -> None:
         """End the processes that were started. May be called again."""
@@ -349,10 +269,11 @@ class Session:
     # --------------------------------------------------------------------------- parts
     def _start_player(self) -> None:
         if self._player is not None:
-            with _spared_ctrl_c():
+            with spared_ctrl_c():
                 self._player.start()
 
-    def _spec(self) -> EngineSpec:
+    def _spec(self, *, attended: bool) -> EngineSpec:
+        """Return what the engine is told; an operator decides how long silence lasts."""
         settings, player = self.settings, self._player
         live = self.source if isinstance(self.source, Live) else Live()
         return EngineSpec(
@@ -367,15 +288,8 @@ class Session:
             settings.seconds if player is None else None,  # the player counts, and says the end
             settings.publish_id,
             live.wait_s if player is None else _PLAYER_S,
+            None if attended else _SILENCE_S,
+            settings.udp_port,
+            settings.record,
+            attended,
         )
-
-
-@contextmanager
-def _spared_ctrl_c() -> Iterator[None]:
-    """Keep Ctrl-C from processes that are started in here: they inherit the blocked signal."""
-    resource_tracker.ensure_running()  # multiprocessing's own process; its start unblocks
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

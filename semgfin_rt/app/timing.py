@@ -14,7 +14,8 @@ from uuid import uuid4
 import numpy as np
 import torch
 
-from semgfin_rt.app.session import Replay, Session, Settings
+from semgfin_rt.app.session import Session
+from semgfin_rt.app.settings import Replay, Settings
 from semgfin_rt.contracts import Recording, SignalSpec
 from semgfin_rt.engine.build import build_pipeline
 from semgfin_rt.errors import StreamError

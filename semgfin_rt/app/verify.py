@@ -3,7 +3,8 @@
 The recording goes through the pipeline in uneven chunks, as a stream would come. Each decision is
 compared with that of its window cut from the recording, filtered as a whole: the same backend and
 batch shape must give the same bits. Batches on torch, as `semgfin-train evaluate` has them, may
-differ by rounding, which is measured.
+differ by rounding, which is measured. Both judge the quality of the signal alike: a window that is
+not trusted must be rejected, and counts as compared.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 
 from semgfin_rt.contracts import Decision, FloatArray, Recording, State
 from semgfin_rt.decision import DecisionPolicy, PolicySpec
+from semgfin_rt.dsp.quality import NOT_FINITE, QualityMonitor, recoveries, usable
 from semgfin_rt.dsp.scaling import Scaler
 from semgfin_rt.dsp.windows import Windowing, window_table
 from semgfin_rt.engine.build import build_pipeline
@@ -55,6 +57,8 @@ class Comparison:
         rounding.
     not_finite : int
         Windows with a sample that is not finite: there the decision must be rejected.
+    untrusted : int
+        Windows of bad quality, those included: there as well.
     notes : list of str
         Why other backends were passed over.
     """
@@ -66,6 +70,7 @@ class Comparison:
     rounding: float = 0.0
     other_labels: int = 0
     not_finite: int = 0
+    untrusted: int = 0
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -85,7 +90,8 @@ class Comparison:
         if expected is None or batched is None:
             return
         if expected.decision is None:
-            self.not_finite += 1
+            self.untrusted += 1
+            self.not_finite += expected.not_finite
             return
         single = np.stack([m.probabilities for m in expected.decision.movements])
         gap = float(np.nan_to_num(np.abs(single - batched), nan=1.0).max())
@@ -97,10 +103,11 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Expected:
-    """What a window by itself gives; no decision where a sample is not finite."""
+    """What a window by itself gives; no decision where its quality is bad."""
 
     sample: int
     decision: Decision | None
+    not_finite: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,14 +116,29 @@ class _Offline:
 
     contract: ModelContract
     signal: FloatArray
+    marks: FloatArray
+    starts: frozenset[int]
+    """Newest samples of the first window of each stretch."""
     newest: IndexArray
 
     @classmethod
     def of(cls, recording: Recording, contract: ModelContract) -> _Offline:
-        """Filter, and find the windows."""
+        """Mark what cannot be signal, filter, and find the windows."""
         windowing = Windowing(contract.window, contract.hop)
         newest = window_table(recording, windowing, (0,)).newest
-        return cls(contract, dataset.filtered(recording, contract.filter_sos).samples, newest)
+        monitor = _monitor(contract)
+        marks = np.empty_like(recording.samples)
+        breaks = set(recording.breaks)
+        for start, stop in recording.stretches:
+            monitor.reset()
+            marks[start:stop] = monitor.mark(recording.samples[start:stop])
+            breaks |= {start + row for row in recoveries(marks[start:stop])}
+        cleaned = replace(
+            recording, samples=usable(recording.samples, marks), breaks=tuple(sorted(breaks))
+        )
+        signal = dataset.filtered(cleaned, contract.filter_sos).samples
+        starts = frozenset(start + contract.window - 1 for start, _ in recording.stretches)
+        return cls(contract, signal, marks, starts, newest)
 
     def batches(self) -> Iterator[tuple[FloatArray, IndexArray]]:
         """Windows (n, n_samples, n_channels), z-scored, and their newest samples."""
@@ -128,10 +150,14 @@ class _Offline:
     def one_by_one(self, backend: Backend) -> Iterator[_Expected]:
         """Decide on each window by itself."""
         policy = DecisionPolicy(self.contract, PolicySpec())
+        monitor = _monitor(self.contract)
         for windows, newest in self.batches():
             for window, sample in zip(windows, newest.tolist(), strict=True):
-                if not np.isfinite(window).all():
-                    yield _Expected(sample, None)
+                if sample in self.starts:
+                    monitor.reset()
+                marks = self.marks[sample + 1 - self.contract.window : sample + 1]
+                if monitor.judge(window, marks).bad.any():
+                    yield _Expected(sample, None, bool((marks == NOT_FINITE).any()))
                     continue
                 feature_map = backend.imitate(window[None])
                 log_probabilities = backend.classify(feature_map)[0]
@@ -196,6 +222,10 @@ def verify(
         if found.compared % 100 == 0 or found.compared == len(offline.newest):
             report("verify", found.compared, len(offline.newest), 0.0)
     return found
+
+
+def _monitor(contract: ModelContract) -> QualityMonitor:
+    return QualityMonitor(contract.rate, contract.window, contract.hop, contract.scale_std)
 
 
 def _first(recording: Recording, n: int) -> Recording:

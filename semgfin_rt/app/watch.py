@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from semgfin_rt.app.running import RunningScores, Scores
 from semgfin_rt.contracts import Decision, TruthEvent
+from semgfin_rt.engine.commands import Command
 from semgfin_rt.engine.process import EngineProcess
 from semgfin_rt.engine.snapshot import Snapshot
 from semgfin_rt.model_contract import ModelContract
@@ -25,26 +27,31 @@ class Watch:
     """
 
     def __init__(self, contract: ModelContract, has_truth: bool) -> None:
-        self.score = RunningScore(contract) if has_truth else None
+        self.running = RunningScores(contract) if has_truth else None
         self._waiting: list[Decision] = []
         self._knows = False
 
     def take(self, decisions: Sequence[Decision], truth: Sequence[TruthEvent]) -> None:
         """Take what a turn of the engine, or a snapshot, brought."""
-        if self.score is None:
+        if self.running is None:
             return
         self._knows |= bool(truth)
         self._waiting.extend(decisions)
         due: list[Decision] = []
         if len(self._waiting) >= _BATCH:
             due, self._waiting = self._waiting, due
-        self.score.update(due, truth)
+        self.running.take(due, truth)
 
     def finish(self) -> None:
         """Score what is left."""
-        if self.score is not None:
-            self.score.update(self._waiting, ())
+        if self.running is not None:
+            self.running.take(self._waiting, ())
             self._waiting = []
+
+    @property
+    def score(self) -> RunningScore | None:
+        """The whole run's tallies; None where there is no truth."""
+        return None if self.running is None else self.running.score
 
     @property
     def accuracy(self) -> float | None:
@@ -75,6 +82,15 @@ class WatchedEngine:
     def accuracy(self) -> float | None:
         """Accuracy so far, at the first horizon; None while nothing is scored."""
         return self._watch.accuracy
+
+    @property
+    def scores(self) -> Scores | None:
+        """Running figures of a replay (about 0.2 ms); None where there is no truth."""
+        return None if self._watch.running is None else self._watch.running.scores()
+
+    def send(self, command: Command) -> None:
+        """Tell the engine something."""
+        self._engine.send(command)
 
     def truth_at(self, sample: int) -> int | None:
         """Label of a sample; None where none is known."""

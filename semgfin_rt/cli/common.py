@@ -78,6 +78,26 @@ def choose_numbers(text: str | None) -> tuple[int, ...] | None:
     return tuple(sorted(numbers))
 
 
+def choose_thresholds(texts: Sequence[str] | None) -> dict[str, float] | None:
+    """Read ``["6=0.8", "wrist flexion=0.9"]``; nothing stays None.
+
+    Raises
+    ------
+    OptionError
+        If one of them is no class and probability.
+    """
+    chosen: dict[str, float] = {}
+    for text in texts or ():
+        name, _, value = text.rpartition("=")
+        try:
+            chosen[name.strip()] = float(value)
+        except ValueError as error:
+            raise OptionError(
+                f"--threshold '{text}' cannot be read: write CLASS=P, such as 6=0.8."
+            ) from error
+    return chosen or None
+
+
 def require_finite(**options: float | None) -> None:
     """Refuse nan and inf, which pass for numbers.
 

@@ -1,9 +1,9 @@
-"""`semgfin-rt doctor`: whether this machine keeps up."""
+"""`semgfin-rt doctor`: why a stream is not found, and whether this machine keeps up."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,20 +11,58 @@ from semgfin_rt.cli.common import NOT_KEPT, require_finite, require_writable, wr
 
 
 def doctor(
+    timing: Annotated[
+        bool, typer.Option("--timing", help="Also try a stream of noise in real time.")
+    ] = False,
     model: Annotated[
-        str, typer.Option(help="Checkpoint: folder or name.", metavar="MODEL")
+        str, typer.Option(help="Checkpoint for --timing: folder or name.", metavar="MODEL")
     ] = "demo",
     minutes: Annotated[
-        float, typer.Option(min=0.01, max=600, help="Of signal, in real time.", metavar="M")
+        float, typer.Option(min=0.01, max=600, help="Of signal, for --timing.", metavar="M")
     ] = 1.0,
     backend: Annotated[str, typer.Option(help="auto, onnx, torch or cuda.")] = "auto",
+    lan: Annotated[bool, typer.Option("--lan", help="Look at the network, too.")] = False,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures here.", metavar="FILE")
+        Path | None, typer.Option("--json", help="Write the findings here.", metavar="FILE")
     ] = None,
 ) -> None:
-    """Judge whether this machine keeps up with a checkpoint: a stream of noise, in real time."""
+    """Say why a stream is not found; with --timing, whether this machine keeps up."""
     require_finite(minutes=minutes)
     require_writable(json_file)
+    from semgfin_rt import lsl
+
+    lsl.configure(lan)
+    findings = _examine()
+    found: dict[str, Any] = {"findings": [vars(f) for f in findings]}
+    if timing:
+        found |= _time(model, minutes, backend)
+    if json_file is not None:
+        write_json(json_file, found)
+    if found.get("reasons") or any(f.level == "bad" for f in findings):
+        raise typer.Exit(NOT_KEPT)
+
+
+def _examine() -> list[Any]:
+    from semgfin_rt.app.doctor import Finding, examine
+    from semgfin_rt.errors import SystemLibraryError
+    from semgfin_rt.qt.require import has_display, require_qt
+
+    findings = examine()
+    if not has_display():
+        screen = Finding("screen", "warn", "there is no display: commands run without a window.")
+    else:
+        try:
+            require_qt()
+            screen = Finding("screen", "ok", "Qt opens a window.")
+        except SystemLibraryError as error:
+            screen = Finding("screen", "bad", str(error))
+    findings.append(screen)
+    for finding in findings:
+        print(f"{finding.level:4}  {finding.what}: {finding.text}")
+    return findings
+
+
+def _time(model: str, minutes: float, backend: str) -> dict[str, Any]:
     from semgfin_rt.app.readout import percentiles
     from semgfin_rt.app.timing import in_real_time
     from semgfin_rt.cli.progress import progress_bars
@@ -40,14 +78,12 @@ def doctor(
     for name, stage in (*found["latency_ms"].items(), ("end to end", found["end_to_end_ms"])):
         if stage is not None:
             print(f"{name}: p50 / p95 / p99 {percentiles(Percentiles(**stage))} ms")
-    if json_file is not None:
-        write_json(json_file, found)
     for sentence in (*found["notes"], *found["reasons"]):
         print(sentence)
-    if found["reasons"]:
-        print(
-            "This machine does not keep up as it is: close other programs, or choose a checkpoint "
-            "of fewer channels or derived signals, or a shorter window."
-        )
-        raise typer.Exit(NOT_KEPT)
-    print("This machine keeps up with this checkpoint.")
+    print(
+        "This machine does not keep up as it is: close other programs, or choose a checkpoint "
+        "of fewer channels or derived signals, or a shorter window."
+        if found["reasons"]
+        else "This machine keeps up with this checkpoint."
+    )
+    return found

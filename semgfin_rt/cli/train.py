@@ -78,12 +78,14 @@ app.command()(protocol)
 @app.command()
 def inspect(checkpoint: Checkpoint, json_file: Json = None) -> None:
     """Check a checkpoint and print its card, its size and its SHA-256."""
-    from semgfin_rt.nn.checkpoint import count_parameters, load_checkpoint
-    from semgfin_rt.nn.checkpoint_folder import sha256
-    from semgfin_rt.train.card import model_card
+    from semgfin_rt.nn.checkpoint_folder import check_folder, sha256
 
     require_writable(json_file)
     folder = find_model(checkpoint)
+    check_folder(folder)  # before torch is loaded: what is none is refused within a second
+    from semgfin_rt.nn.checkpoint import count_parameters, load_checkpoint
+    from semgfin_rt.train.card import model_card
+
     network, contract = load_checkpoint(folder)
     if json_file is not None:
         write_json(json_file, contract.model_dump(mode="json"))

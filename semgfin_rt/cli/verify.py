@@ -25,7 +25,10 @@ def verify(
     checkpoint: Annotated[str, typer.Argument(help="Folder or name.", metavar="CHECKPOINT")],
     recording: Annotated[
         str,
-        typer.Argument(help="A DB2 file, zip or folder, or a 3DC folder.", metavar="RECORDING"),
+        typer.Argument(
+            help="A recorded session (.xdf), a DB2 file, zip or folder, or a 3DC folder.",
+            metavar="RECORDING",
+        ),
     ],
     subject: Annotated[int | None, typer.Option(help="Which, where there are several.")] = None,
     repetitions: Annotated[
@@ -40,7 +43,7 @@ def verify(
         Path | None, typer.Option("--json", help="Write the result here.", metavar="FILE")
     ] = None,
 ) -> None:
-    """Compare every decision on a recording with offline evaluation, to the bit."""
+    """Compare, to the bit, decisions with offline evaluation, or with what was published live."""
     require_finite(seconds=seconds)
     require_writable(json_file)
     from semgfin_rt.app.scenario import Scenario
@@ -51,6 +54,9 @@ def verify(
 
     require_backend(backend)
     model = find_model(checkpoint)
+    if recording.lower().endswith(".xdf"):
+        _verify_session(model, Path(recording), backend, json_file)
+        return
     played = Scenario(
         recording=os.path.join(".", recording),
         subject=subject,
@@ -60,27 +66,42 @@ def verify(
         print(f"{played.recording.path}: {note}")
     with progress_bars() as report:
         found = compare(model, played.recording, backend, seconds, report)
-    _print(found)
-    if json_file is not None:
-        write_json(json_file, asdict(found) | {"same": found.same})
-    if not found.same:
-        raise typer.Exit(NOT_KEPT)
-
-
-def _print(found: Comparison) -> None:
-    print(
-        f"{found.compared} decisions compared on {found.backend}, "
-        f"{found.different} different from offline evaluation."
-    )
-    if found.first is not None:
-        print(f"The first: {', '.join(f'{k} {v}' for k, v in found.first.items())}.")
+    _print(found, "offline evaluation")
     print(
         f"Batches on torch, as `semgfin-train evaluate` computes them: probabilities within "
         f"{found.rounding:.1e}, {found.other_labels} labels different."
     )
-    if found.not_finite:
+    if found.untrusted:
         print(
-            f"{found.not_finite} windows held NaN or infinity: there the stream must be rejected."
+            f"{found.untrusted} windows were of bad quality, {found.not_finite} of them with NaN "
+            "or infinity: there the stream must be rejected."
         )
+    _end(found, json_file)
+
+
+def _verify_session(model: Path, session: Path, backend: str, json_file: Path | None) -> None:
+    from semgfin_rt.app.verify_session import verify_session
+    from semgfin_rt.cli.progress import progress_bars
+
+    with progress_bars() as report:
+        found = verify_session(model, session, backend, report)
+    _print(found, "what was published live")
+    _end(found, json_file)
+
+
+def _print(found: Comparison, what: str) -> None:
+    print(
+        f"{found.compared} decisions compared on {found.backend}, "
+        f"{found.different} different from {what}."
+    )
+    if found.first is not None:
+        print(f"The first: {', '.join(f'{k} {v}' for k, v in found.first.items())}.")
     for note in found.notes:
         print(note)
+
+
+def _end(found: Comparison, json_file: Path | None) -> None:
+    if json_file is not None:
+        write_json(json_file, asdict(found) | {"same": found.same})
+    if not found.same:
+        raise typer.Exit(NOT_KEPT)

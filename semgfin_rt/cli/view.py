@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -18,6 +18,7 @@ from semgfin_rt.errors import OptionError, StreamError
 if TYPE_CHECKING:
     from semgfin_rt.app.scenario import Scenario
     from semgfin_rt.app.session import Session
+    from semgfin_rt.app.studio import Studio
     from semgfin_rt.app.summary import Summary
     from semgfin_rt.contracts import Decision
 
@@ -38,22 +39,29 @@ class View:
     ----------
     headless : bool
     json_file, screenshot : Path or None
-    theme : {"dark", "light"}
+    theme : {"dark", "light"} or None
+        None: as the window had it last.
+
+    Attributes
+    ----------
+    last : Session or None
+        That was open last: in a window another source may be opened.
     """
 
     def __init__(
-        self, headless: bool, json_file: Path | None, screenshot: Path | None, theme: str
+        self, headless: bool, json_file: Path | None, screenshot: Path | None, theme: str | None
     ) -> None:
         from semgfin_rt.qt.require import has_display  # loads no Qt
 
         if headless and screenshot is not None:
             raise OptionError("--screenshot needs the window: leave --headless out.")
-        if theme not in ("dark", "light"):
+        if theme not in ("dark", "light", None):
             raise OptionError(f"--theme '{theme}' is not known: choose dark or light.")
         require_writable(json_file)
         require_writable(screenshot)
         self.json_file, self.screenshot, self.theme = json_file, screenshot, theme
         self.headless = headless
+        self.last: Session | None = None
         if not headless and screenshot is None and not has_display():
             print("No display was found: running without a window.", flush=True)
             self.headless = True
@@ -66,8 +74,7 @@ class View:
         self,
         scenario: Scenario,
         folder: Path,
-        backend: str,
-        publish: str | None = None,
+        outputs: Mapping[str, Any],
         *,
         as_written: bool = False,
     ) -> None:
@@ -75,7 +82,7 @@ class View:
         from semgfin_rt.app.scenario import SYNTHETIC, check
         from semgfin_rt.app.session import Session
 
-        settings = scenario.settings(folder, backend=backend, publish_id=publish or own_id())
+        settings = scenario.settings(folder, **outputs)
         settings.check()
         if scenario.about:
             print(scenario.about)
@@ -85,7 +92,7 @@ class View:
                 print(f"{source.recording.path}: {note}")
         with Session(settings, source) as session:
             summary = self.run(session, f"replay: {source.recording.path}")
-            if scenario.expect is not None and summary["complete"]:
+            if self.last is session and scenario.expect is not None and summary["complete"]:
                 checks = check(scenario.expect, summary, as_written=as_written)
                 summary["ok"] = summary["decisions"] > 0 and all(c.ok is not False for c in checks)
                 summary["checks"] = [vars(c) for c in checks]
@@ -94,20 +101,24 @@ class View:
             self.end(session, summary)
 
     def run(self, session: Session, title: str) -> Summary:
-        """Run a session to its end and print its summary."""
+        """Run a session, in a window also those opened after it; print the last one's summary."""
         from semgfin_rt.app.summary import summary_lines
 
         self._introduce(session)
-        summary = self._run_headless(session) if self.headless else self._run_window(session, title)
+        if not self.headless:
+            session = self._run_window(session, title)
+        summary = self._run_headless(session) if self.headless else session.summary()
         if session.failure is not None and not summary["decisions"]:
             raise StreamError(session.failure)
         print("", *summary_lines(summary), sep="\n", flush=True)
+        self.last = session
         return summary
 
     def end(self, session: Session, summary: Summary) -> None:
-        """Write the summary, and end the command as the session ended."""
+        """Write the summary, and end the command as the session that was open last ended."""
         from semgfin_rt.app.summary import shortfall
 
+        session = self.last or session
         if self.json_file is not None:
             write_json(self.json_file, summary)
         if session.failure is not None:
@@ -145,31 +156,32 @@ class View:
 
         return session.run(lambda: print(f"Running on {session.backend}.", flush=True), say, note)
 
-    def _run_window(self, session: Session, title: str) -> Summary:
+    def _run_window(self, session: Session, title: str) -> Session:
+        """Show a window on a session; return the one that was open last."""
         from semgfin_rt.qt.require import has_display, require_qt
 
         if not has_display():
             os.environ["QT_QPA_PLATFORM"] = "offscreen"
         require_qt()
+        from semgfin_rt.app.studio import Stage, Studio
         from semgfin_rt.qt.application import run_window
 
-        link = session.link()
-        with _noting_ctrl_c(session):  # which closes the window
+        studio = Studio(Stage.start(session, title))
+        with _noting_ctrl_c(studio):  # which closes the window
             run_window(
-                session.contract,
-                link,
-                title=title,
+                studio,
                 seconds=session.settings.seconds,
                 screenshot=self.screenshot,
                 theme=self.theme,
             )
-        return session.summary()
+        return studio.session or session
 
 
 @contextmanager
-def _noting_ctrl_c(session: Session) -> Iterator[None]:
+def _noting_ctrl_c(studio: Studio) -> Iterator[None]:
     def note(number: int, frame: FrameType | None) -> None:
-        session.interrupted = True
+        if studio.session is not None:
+            studio.session.interrupted = True
         signal.default_int_handler(number, frame)
 
     before = signal.signal(signal.SIGINT, note)

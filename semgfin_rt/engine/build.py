@@ -7,19 +7,24 @@ from pathlib import Path
 
 import torch
 
+from semgfin_rt.contracts import Sink
 from semgfin_rt.decision import PolicySpec
 from semgfin_rt.engine.latency import LAST_60_S, LatencyMeter
-from semgfin_rt.engine.loop import Engine, StreamSource, choose_horizons
+from semgfin_rt.engine.loop import Engine, choose_horizons
+from semgfin_rt.engine.parts import StreamSource
+from semgfin_rt.engine.recording import RunRecorder
 from semgfin_rt.engine.spec import EngineSpec
 from semgfin_rt.errors import OptionError
 from semgfin_rt.folders import graph_cache
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.nn.checkpoint_folder import sha256
-from semgfin_rt.nn.choosing import choose_backend
+from semgfin_rt.nn.choosing import ASKED_AS, choose_backend
 from semgfin_rt.pipeline import Pipeline
 from semgfin_rt.sinks.lsl import LslSink
-from semgfin_rt.sources.lsl import LslSource, TruthSource
+from semgfin_rt.sinks.udp import UdpSink
+from semgfin_rt.sources.lsl import TruthSource
+from semgfin_rt.sources.supervisor import SupervisedSource
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +79,7 @@ def build_pipeline(
     )
 
 
-def build_source(spec: EngineSpec, contract: ModelContract) -> LslSource:
+def build_source(spec: EngineSpec, contract: ModelContract) -> SupervisedSource:
     """Return the signal stream that `spec` asks for, not connected yet.
 
     Raises
@@ -84,7 +89,14 @@ def build_source(spec: EngineSpec, contract: ModelContract) -> LslSource:
     """
     if spec.name is None and spec.source_id is None:
         raise OptionError("no stream was given: pass the name or the source_id of one.")
-    return LslSource(spec.name, spec.source_id, spec.unit, contract.channels, spec.resolve_s)
+    return SupervisedSource(
+        spec.name,
+        spec.source_id,
+        spec.unit,
+        contract.channels,
+        spec.resolve_s,
+        reconnect=spec.truth_id is None,  # a replay is over when its player is
+    )
 
 
 def build_engine(
@@ -106,15 +118,31 @@ def build_engine(
         If a horizon is not in the checkpoint, or no stream is named.
     """
     contract = built.pipeline.contract
-    source = source or build_source(spec, contract)
+    source = build_source(spec, contract) if source is None else source
     chosen = choose_horizons(contract.horizons_ms, spec.horizons_ms)
     horizons_ms = tuple(contract.horizons_ms[i] for i in chosen)
     truth = None if spec.truth_id is None else TruthSource(spec.truth_id, spec.resolve_s)
-    sinks = (
-        ()
-        if spec.publish_id is None
-        else (LslSink(contract, spec.publish_id, horizons_ms=horizons_ms),)
-    )
+    sinks: list[Sink] = []
+    if spec.publish_id is not None:
+        sinks.append(LslSink(contract, spec.publish_id, horizons_ms=horizons_ms))
+    if spec.udp_port is not None:
+        sinks.append(UdpSink(contract, spec.udp_port))
+
+    def record() -> RunRecorder:
+        settings = {"backend": built.backend, "unit": spec.unit, "speed": source.speed}
+        policy = built.pipeline.policy
+        recorder = RunRecorder(spec.model, contract, policy, horizons_ms, _origin(source), settings)
+        if spec.record is not None:
+            recorder.start(spec.record)
+        return recorder
+
+    def rebuild(model: Path) -> Pipeline:
+        # The backend in use agrees and is fast here: no need to try all of them again.
+        network, contract = load_checkpoint(model)
+        wanted = ASKED_AS[built.backend]
+        choice = choose_backend(network, contract, wanted, graph_cache() / sha256(model))
+        return Pipeline(contract, choice.backend, on_stage=built.meter.mark)
+
     return Engine(
         source,
         built.pipeline,
@@ -122,5 +150,17 @@ def build_engine(
         truth,
         spec.seconds,
         horizons_ms,
-        meter=built.meter,
+        spec.silence_s,
+        built.meter,
+        record if spec.record is not None or spec.black_box else None,
+        spec.model,
+        build=rebuild,
     )
+
+
+def _origin(source: StreamSource) -> dict[str, str]:
+    """Where the signal comes from, as far as it is known."""
+    if isinstance(source, SupervisedSource) and source.origin is not None:
+        origin = source.origin
+        return {key: getattr(origin, key) for key in ("name", "source_id", "uid", "host")}
+    return {"name": str(source.name)}

@@ -2,24 +2,37 @@
 
 One thread, the caller's, does everything: it waits for exactly the samples that complete the next
 window, decides, publishes. It blocks in `Source.read` (at most `WAIT_S`) and nowhere else; sinks
-do not block. There is no acquisition thread: LSL's own buffer takes up a stall of the decider,
-and the loop catches up by jumping to the newest window, which it counts.
+and recorder do not block. There is no acquisition thread: LSL's own buffer takes up a stall of the
+decider, and the loop catches up by jumping to the newest window, which it counts. Only another
+checkpoint is loaded by a thread of its own; see `swap`.
 """
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
-
-import numpy as np
+from dataclasses import replace
+from pathlib import Path
 
 from semgfin_rt import lsl
-from semgfin_rt.contracts import Chunk, Decision, Sink, Source, TruthEvent
+from semgfin_rt.contracts import STALE_MS, Chunk, Decision, Event, EventKind, Sink, TruthEvent
 from semgfin_rt.dsp.windows import Windowing
+from semgfin_rt.engine.commands import (
+    AcceptSource,
+    Command,
+    Note,
+    SaveBlackBox,
+    SetPolicy,
+    StartRecording,
+    StopRecording,
+    SwapModel,
+)
+from semgfin_rt.engine.decider import Decider
 from semgfin_rt.engine.latency import LAST_60_S, LatencyMeter
+from semgfin_rt.engine.ledger import Ledger
+from semgfin_rt.engine.parts import Recorder, Step, StreamSource, Truth
 from semgfin_rt.engine.snapshot import Health
+from semgfin_rt.engine.staleness import StaleClock, stale
 from semgfin_rt.errors import OptionError, StreamError
 from semgfin_rt.pipeline import Pipeline
 
@@ -27,52 +40,6 @@ WAIT_S = 0.1
 BEHIND_S = 0.2
 """More signal than this waiting: pass over all windows but the newest."""
 _TAIL_S = 2.0  # patience for the last samples once the player has said how many there were
-
-
-class StreamSource(Source, Protocol):
-    """What the loop must know of a source besides its samples.
-
-    Attributes
-    ----------
-    name : str or None
-        For messages.
-    live : bool
-        Its samples come by a clock: one can be behind, and their age means something.
-    speed : float
-        They come at ``spec.rate * speed``.
-    notes : tuple of str
-        What had to be assumed about it, once it is connected.
-    ended : bool
-        No more will come.
-    """
-
-    name: str | None
-    live: bool
-    speed: float
-    notes: tuple[str, ...]
-    ended: bool
-
-
-class Truth(Protocol):
-    """Where the truth about a replayed recording comes from."""
-
-    def connect(self) -> None:
-        """Open it."""
-
-    def read(self) -> list[TruthEvent]:
-        """Return what has come, without waiting."""
-
-    def close(self) -> None:
-        """Close it. May be called again."""
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """What one turn of the loop brought; everything may be empty."""
-
-    chunk: Chunk
-    decisions: tuple[Decision, ...]
-    truth: tuple[TruthEvent, ...]
 
 
 class Engine:
@@ -90,9 +57,15 @@ class Engine:
         Of received signal, after which to end.
     horizons_ms : tuple of int, optional
         Which of the checkpoint's horizons to publish; all by default.
-    silence_s : float
-        How long a stream may stay silent.
+    silence_s : float or None
+        How long a stream may stay silent; None leaves it to the operator.
     meter : LatencyMeter, optional
+    record : callable, optional
+        Makes the recorder, once the source is connected.
+    model : Path, optional
+        Folder of the pipeline's checkpoint.
+    build : callable, optional
+        Makes the pipeline of another checkpoint, for `SwapModel`.
 
     Attributes
     ----------
@@ -108,25 +81,41 @@ class Engine:
         truth: Truth | None = None,
         seconds: float | None = None,
         horizons_ms: tuple[int, ...] | None = None,
-        silence_s: float = 60.0,
+        silence_s: float | None = 60.0,
         meter: LatencyMeter | None = None,
+        record: Callable[[], Recorder] | None = None,
+        model: Path = Path(),
+        build: Callable[[Path], Pipeline] | None = None,
     ) -> None:
         self.source = source
-        self.pipeline = pipeline
         self.sinks = tuple(sinks)
         self.truth = truth
         self.seconds = seconds
         self.silence_s = silence_s
         self.meter = meter or LatencyMeter(LAST_60_S)
+        self.recorder: Recorder | None = None
+        self.decider = Decider(pipeline, model, build, self._tell)
         self.done = False
+        self._record = record
         self._horizons = choose_horizons(pipeline.contract.horizons_ms, horizons_ms)
-        self._windowing = Windowing(pipeline.contract.window, pipeline.contract.hop)
-        self._received = self._lost = self._decisions = self._late = self._not_finite = 0
-        self._expected_before = self._stretch = 0  # decisions of earlier stretches, samples of this
-        self._next = 0
-        self._age_ms = float("nan")
+        self._ledger = Ledger(Windowing(pipeline.contract.window, pipeline.contract.hop))
         self._limit: int | None = None  # samples to receive
         self._end: int | None = None  # samples that the player pushed in all
+        self._stale_clock = StaleClock()
+        self._newest = 0.0  # LSL clock of the newest sample
+        self._last: Decision | None = None
+        self._paused = False  # the player's word
+        self._events: list[Event] = []
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """That which decides now."""
+        return self.decider.pipeline
+
+    @property
+    def model(self) -> Path:
+        """Folder of the checkpoint that decides now."""
+        return self.decider.model
 
     # ------------------------------------------------------------------------- running
     def connect(self) -> None:
@@ -149,6 +138,8 @@ class Engine:
         self.pipeline.contract.require_fit(spec, f"the stream '{self.source.name}'")
         if self.seconds is not None:
             self._limit = round(self.seconds * spec.rate)
+        if self._record is not None:
+            self.recorder = self._record()
         self._heard = lsl.local_clock()
 
     def run(
@@ -191,36 +182,40 @@ class Engine:
             self.truth.close()
         for sink in self.sinks:
             sink.close()
+        if self.recorder is not None:
+            self.recorder.close()
         gc.unfreeze()
 
     def step(self) -> Step:
         """Take one turn: read what there is, decide on it, publish."""
+        if self.decider.swap_when_ready():
+            self._describe()
         chunk, behind = self._read()
         arrived = lsl.local_clock()
         self._account(chunk, arrived)
         decisions = []
         if len(chunk.samples):
-            due = self.pipeline.push(chunk, newest_only=behind)
+            due = self.decider.push(chunk, newest_only=behind)
             decisions = [self._publish(d, arrived) for d in due]
-        truth = self.truth.read() if self.truth is not None else []
-        self._end = next((e.sample for e in truth if e.end), self._end)
+        overdue = self._publish_stale()
+        truth = self._read_truth()
         self._see_the_end(arrived, idle=not len(chunk.samples))
-        return Step(chunk, tuple(decisions), tuple(truth))
+        return Step(chunk, tuple(decisions), tuple(truth), self._take_events(), overdue)
+
+    def do(self, command: Command) -> None:
+        """Carry out what the operator wants; between turns, and without waiting.
+
+        What cannot be done is told by an event.
+        """
+        try:
+            self._do(command)
+        except OptionError as error:
+            self._tell("model" if isinstance(command, SwapModel) else "policy", str(error))
 
     # -------------------------------------------------------------------------- counts
     def counters(self) -> Health:
         """Return the counters alone, which costs nothing."""
-        return Health(
-            self._received,
-            self._lost,
-            self._decisions,
-            self._expected_before + self._windowing.count(self._stretch),
-            self.pipeline.skipped,
-            self._late,
-            self._age_ms,
-            {},
-            self._not_finite,
-        )
+        return self._ledger.health(self.pipeline.skipped)
 
     def health(self) -> Health:
         """Return the counters and the percentiles of every stage (about a millisecond)."""
@@ -229,28 +224,26 @@ class Engine:
     # --------------------------------------------------------------------------- parts
     def _read(self) -> tuple[Chunk, bool]:
         """Return what is waiting, or wait for the samples that complete the next window."""
-        room = None if self._limit is None else self._limit - self._received
+        room = None if self._limit is None else self._limit - self._ledger.received
         chunk = self.source.read(0.0, room)
         if not len(chunk.samples):
             wanted = self.pipeline.samples_to_next
-            chunk = self.source.read(WAIT_S, wanted if room is None else min(wanted, room))
+            patience = min(WAIT_S, self._stale_clock.wait_s(self._signal_age_ms()))
+            chunk = self.source.read(patience, wanted if room is None else min(wanted, room))
         waiting_s = len(chunk.samples) / (self.source.spec.rate * self.source.speed)
         return chunk, self.source.live and waiting_s > BEHIND_S
 
     def _account(self, chunk: Chunk, arrived: float) -> None:
-        n = len(chunk.samples)
-        if not n:
+        if not len(chunk.samples):
             return
-        if chunk.lost:
-            self._expected_before += self._windowing.count(self._stretch)
-            self._stretch = 0
-        self._lost += chunk.first - self._next  # not `lost`: see RecordingSource
-        self._next = chunk.first + n
-        self._received += n
-        self._stretch += n
-        self._not_finite += n - int(np.isfinite(chunk.samples).all(axis=1).sum())
-        self._heard = arrived
+        missing = self._ledger.take(chunk)
+        if missing:
+            self._tell("loss", f"{missing} samples are missing before sample {chunk.first}.")
+        self._heard, self._newest = arrived, float(chunk.times[-1])
+        if self.recorder is not None:
+            self.recorder.chunk(chunk)
         if self.source.live:
+            self._stale_clock.hear()
             self.meter.add("acquire", 1000 * (arrived - float(chunk.times[-1])))
 
     def _publish(self, decision: Decision, arrived: float) -> Decision:
@@ -264,30 +257,104 @@ class Engine:
             features=decision.features[chosen],
             age_ms=age_ms,
         )
-        for sink in self.sinks:
-            sink.write(decision)
+        if self.source.live and age_ms >= STALE_MS:
+            decision = stale(decision, age_ms, self.pipeline.contract.class_ids)
+        self._hand_out(decision)
         published = lsl.local_clock()
         self.meter.add("publish", 1000 * (published - begun))
         self.meter.add("end_to_end", 1000 * (published - pushed))
         hop_ms = 1000 * self.pipeline.contract.hop / (self.source.spec.rate * self.source.speed)
-        self._late += age_ms > hop_ms
-        self._age_ms = age_ms
-        self._decisions += 1
+        self._ledger.publish(age_ms, hop_ms)
+        self._last = decision
         return decision
 
+    def _hand_out(self, decision: Decision) -> None:
+        for sink in self.sinks:
+            sink.write(decision)
+        if self.recorder is not None:
+            self.recorder.write(decision)
+
+    def _signal_age_ms(self) -> float:
+        """Age of the newest sample; 0 where ages mean nothing, or nothing was decided yet."""
+        if self._last is None or not self.source.live:
+            return 0.0
+        return 1000 * (lsl.local_clock() - self._newest)
+
+    def _publish_stale(self) -> Decision | None:
+        age_ms = self._signal_age_ms()
+        if self._last is None or not self._stale_clock.strikes(age_ms):
+            return None
+        decision = stale(self._last, age_ms, self.pipeline.contract.class_ids)
+        self._hand_out(decision)
+        self._ledger.publish_stale(age_ms)
+        return None if self._paused else decision  # the screen keeps what is being looked at
+
+    def _read_truth(self) -> list[TruthEvent]:
+        truth = self.truth.read() if self.truth is not None else []
+        for event in truth:
+            if event.end:
+                self._end = event.sample
+            if event.speed is not None:
+                self._paused = event.speed == 0
+                self.source.speed = event.speed or self.source.speed
+            if self.recorder is not None:
+                self.recorder.truth(event)
+        return truth
+
+    def _tell(self, kind: EventKind, text: str) -> None:
+        self._events.append(Event(lsl.local_clock(), kind, text))
+
+    def _take_events(self) -> tuple[Event, ...]:
+        """Everything that happened, recorded; the recorder's own news are not its business."""
+        told = [*self._events, *self.source.events()]
+        self._events.clear()
+        if self.recorder is None:
+            return tuple(told)
+        for event in told:
+            self.recorder.event(event)
+        self.recorder.health(self.counters())
+        return (*told, *self.recorder.news())
+
+    def _do(self, command: Command) -> None:
+        recorder = self.recorder
+        match command:
+            case SetPolicy(policy):
+                self.decider.set_policy(policy)
+                self._describe()
+            case SwapModel(model):
+                self.decider.begin_swap(model)
+            case AcceptSource(uid):
+                self.source.accept(uid)
+            case Note(kind, text):
+                self._tell(kind, text)
+            case StartRecording(path) if recorder is not None:
+                recorder.start(path)
+            case StopRecording() if recorder is not None:
+                recorder.stop()
+            case SaveBlackBox(path) if recorder is not None:
+                recorder.save_black_box(path)
+            case _:
+                self._tell("record", "This run has no recorder: nothing was written.")
+
+    def _describe(self) -> None:
+        if self.recorder is not None:
+            self.recorder.describe(self.model, self.pipeline.contract, self.pipeline.policy)
+
     def _see_the_end(self, now: float, *, idle: bool) -> None:
+        if self._paused:
+            self._heard = now
         silent_s = now - self._heard
-        if self._limit is not None and self._received >= self._limit:
+        if self._limit is not None and self._ledger.received >= self._limit:
             self.done = True
         elif self._end is not None:
             # What is still missing of the pushed samples is lost if it does not come soon.
             given_up = idle and (self.source.ended or silent_s > _TAIL_S)
-            if given_up or self._next >= self._end:
-                self._lost += max(0, self._end - self._next)
+            if given_up or self._ledger.next >= self._end:
+                self._ledger.lost += max(0, self._end - self._ledger.next)
                 self.done = True
         elif idle and self.source.ended:
             self._judge_the_end()
-        elif silent_s > self.silence_s:
+        elif self.silence_s is not None and silent_s > self.silence_s:
             raise StreamError(
                 f"the stream '{self.source.name}' has sent nothing for {silent_s:.0f} s: see "
                 "whether its program still runs."
@@ -295,7 +362,7 @@ class Engine:
 
     def _judge_the_end(self) -> None:
         self.done = True
-        came_s = self._received / self.source.spec.rate
+        came_s = self._ledger.received / self.source.spec.rate
         if self.truth is not None or (self._limit is not None and self.source.live):
             wanted = "" if self.seconds is None else f" of {self.seconds:g} s"
             raise StreamError(

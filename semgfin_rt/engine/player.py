@@ -1,57 +1,29 @@
 """The player: a recording as an LSL stream, paced to the sample.
 
-It is a process of its own with one Python thread, and nobody waits for it but the parent in
-`start` (until the streams exist) and `stop`. The samples travel as a file that the child maps; the
-count of pushed samples is shared memory. The child blocks while it waits for its consumers and
-sleeps between chunks. It ends by itself when its parent is gone.
+It is a process of its own, see `playback`, and nobody waits for it but the parent in `start`
+(until the streams exist) and `stop`. The samples travel as a file that the child maps; where it
+is, is shared memory; commands go to it through a pipe, and bad news come back through the same.
 """
 
 from __future__ import annotations
 
-import json
 import multiprocessing as mp
 import tempfile
-import time
 import uuid
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
 from semgfin_rt import lsl
-from semgfin_rt.contracts import FloatArray, Recording, SignalSpec, TimeArray, TruthEvent
+from semgfin_rt.contracts import Recording
+from semgfin_rt.engine.playback import TRUTH_SUFFIX, Command, Play, PlayCounts, main
 from semgfin_rt.errors import OptionError, StreamError
 from semgfin_rt.sources.recording import truth_events
 
-TRUTH_SUFFIX = "-truth"
 CHUNK_S = 0.005  # of signal
 _START_S = 60.0  # a slow machine imports NumPy and liblsl in a few seconds
 _STOP_S = 5.0
-
-
-@dataclass(frozen=True)
-class _Play:
-    """What the child is told; the samples are in the file."""
-
-    file: Path
-    spec: SignalSpec
-    events: tuple[TruthEvent, ...]
-    name: str
-    source_id: str
-    ring: tuple[int, ...]
-    dataset: str
-    subject: int
-    speed: float
-    total: int | None  # samples to push; None plays round and round
-    chunk: int
-    wait_for_truth: bool
-    consumer_timeout: float
-    lan: bool
 
 
 class Player:
@@ -71,6 +43,8 @@ class Player:
         The stream keeps its nominal rate and states its speed: samples come at rate x speed.
     loop : bool
         Begin again at the end; sample indices count on.
+    stay : bool
+        Pause at the end of the recording instead of ending there, so that one can go back.
     seconds : float, optional
         Of signal, after which to end.
     wait_for_truth : bool
@@ -79,6 +53,9 @@ class Player:
         How long to wait for consumers, in s.
     chunk_samples : int, optional
         Samples a push, 5 ms by default; a divisor of the hop, so that a window ends with a push.
+    counter : int
+        Of the first sample, in the counter channel: `pushed` of a player that this one replaces,
+        so that its consumer counts what it missed exactly.
     """
 
     def __init__(
@@ -92,11 +69,10 @@ class Player:
         wait_for_truth: bool = True,
         consumer_timeout: float = 60.0,
         chunk_samples: int | None = None,
+        counter: int = 0,
+        stay: bool = False,
     ) -> None:
-        if not 0.0 < speed <= lsl.MAX_SPEED:
-            raise OptionError(
-                f"speed {speed:g} is not possible: give more than 0 and at most {lsl.MAX_SPEED:g}."
-            )
+        _require_speed(speed)
         if seconds is not None and not seconds > 0:
             raise OptionError(f"{seconds:g} s cannot be played: give more than 0.")
         self.recording = recording
@@ -108,9 +84,11 @@ class Player:
         self.seconds = seconds
         self.wait_for_truth = wait_for_truth
         self.consumer_timeout = consumer_timeout
+        self.counter = counter
+        self.stay = stay
         self.chunk_samples = chunk_samples or max(1, round(recording.spec.rate * CHUNK_S))
         self._context = mp.get_context("spawn")
-        self._pushed = self._context.Value("q", 0)
+        self._progress = PlayCounts(*(self._context.Value("q", 0) for _ in range(3)))
         self._stop = self._context.Event()
         self._process: mp.process.BaseProcess | None = None
         self._failure: str | None = None
@@ -118,7 +96,17 @@ class Player:
     @property
     def pushed(self) -> int:
         """Samples pushed so far; readable at any time, also after `stop`."""
-        return int(self._pushed.value)
+        return int(self._progress.pushed.value)
+
+    @property
+    def position(self) -> int:
+        """Sample of the recording that is next, its length at the end; readable at any time."""
+        return int(self._progress.position.value)
+
+    @property
+    def paused(self) -> bool:
+        """Whether it is paused; readable at any time."""
+        return bool(self._progress.paused.value)
 
     @property
     def pid(self) -> int | None:
@@ -135,12 +123,11 @@ class Player:
         """
         self._folder = tempfile.TemporaryDirectory(prefix="semgfin-player-")
         play = self._play(Path(self._folder.name) / "samples.npy")
-        length = len(self.recording.samples) if self.loop else play.total
-        np.save(play.file, np.ascontiguousarray(self.recording.samples[:length], np.float32))
-        self._link, child = self._context.Pipe(duplex=False)
+        np.save(play.file, np.ascontiguousarray(self.recording.samples, np.float32))
+        self._link, child = self._context.Pipe()
         self._process = self._context.Process(
-            target=_main,
-            args=(play, child, self._pushed, self._stop),
+            target=main,
+            args=(play, child, self._progress, self._stop),
             name="semgfin player",
             daemon=True,
         )
@@ -150,6 +137,59 @@ class Player:
             self.stop()
             raise StreamError(self._failure or "the player did not start: start it again.")
 
+    # ---------------------------------------------------------------------------- control
+    # Each acts within 50 ms, and raises StreamError where no player runs.
+    def pause(self) -> None:
+        """Stand still: the stream stays, no sample is lost, and the count goes on later."""
+        self._tell(Command("pause"))
+
+    def resume(self) -> None:
+        """Go on; from the beginning where the recording is at its end."""
+        self._tell(Command("resume"))
+
+    def step(self, n_samples: int) -> None:
+        """Push so many samples at the usual pace, then pause.
+
+        Raises
+        ------
+        OptionError
+            If it is not at least one.
+        """
+        if n_samples < 1:
+            raise OptionError(f"a step of {n_samples} samples is none: give at least 1.")
+        self._tell(Command("step", n_samples))
+
+    def seek(self, sample: int) -> None:
+        """Go on at `sample` of the recording, paused or not; the truth says that it is a break.
+
+        Raises
+        ------
+        OptionError
+            If the recording has no such sample.
+        """
+        n = len(self.recording.samples)
+        if not 0 <= sample < n:
+            raise OptionError(f"sample {sample} is not in the recording: give 0 to {n - 1}.")
+        self._tell(Command("seek", sample))
+
+    def set_speed(self, speed: float) -> None:
+        """Play at another speed; the truth says so, the description of the stream cannot.
+
+        Raises
+        ------
+        OptionError
+            If it is out of range.
+        """
+        _require_speed(speed)
+        self._tell(Command("speed", speed))
+        self.speed = speed
+
+    def set_loop(self, loop: bool) -> None:
+        """Begin again at the end, or no longer."""
+        self._tell(Command("loop", loop))
+        self.loop = loop
+
+    # ------------------------------------------------------------------------ its end
     def check(self, patience: float = 0.0) -> None:
         """Raise what went wrong in the player, if anything did.
 
@@ -197,20 +237,27 @@ class Player:
         """Stop."""
         self.stop()
 
+    def _tell(self, command: Command) -> None:
+        if self._process is None:
+            raise StreamError(f"no player runs that could {command.name}: start it.")
+        try:
+            self._link.send(command)
+        except OSError as error:
+            self.check()
+            raise StreamError("the player has ended: start it again.") from error
+
     def _receive(self) -> bool:
         """Take one message of the child: true when all is well."""
         try:
             self._failure = self._link.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):
             self._failure = f"the player died after {self.pushed} samples: start it again."
         return self._failure is None
 
-    def _play(self, file: Path) -> _Play:
+    def _play(self, file: Path) -> Play:
         recording = self.recording
-        n = len(recording.samples)
-        wanted = None if self.seconds is None else round(self.seconds * recording.spec.rate)
-        total = wanted if self.loop else min(n, wanted or n)
-        return _Play(
+        rate = recording.spec.rate
+        return Play(
             file,
             recording.spec,
             tuple(truth_events(recording)),
@@ -220,129 +267,19 @@ class Player:
             recording.dataset,
             recording.subject,
             self.speed,
-            total,
+            self.loop,
+            None if self.seconds is None else max(1, round(self.seconds * rate)),
+            self.stay,
             self.chunk_samples,
             self.wait_for_truth,
             self.consumer_timeout,
             lsl.uses_lan(),
+            self.counter,
         )
 
 
-# ------------------------------------------------------------------------ in the child
-def _main(play: _Play, link: Connection, pushed: Any, stop: Event) -> None:
-    lsl.configure(play.lan)
-    parent = mp.parent_process()
-
-    def alone() -> bool:
-        return stop.is_set() or parent is None or not parent.is_alive()
-
-    signal, truth = _outlets(play)
-    link.send(None)
-    if not _wait_for_consumers(play, signal, truth, alone):
-        if not alone():
-            link.send(
-                f"nobody listened to the player within {play.consumer_timeout:g} s: connect to "
-                f"the stream '{play.name}' ({play.source_id})."
-            )
-        return
-    samples = np.load(play.file, mmap_mode="r")  # (n_samples, n_channels)
-    _push_all(play, samples, signal, truth, pushed, alone)
-    while not alone():
-        time.sleep(0.05)
-
-
-def _outlets(play: _Play) -> tuple[Any, Any]:
-    api = lsl.api()
-    at = {channel: 360.0 * k / len(play.ring) for k, channel in enumerate(play.ring)}
-    angles = [at.get(channel) for channel in range(len(play.spec.channels))]
-    extra = {
-        "manufacturer": "semgfin_rt player",
-        "speed": repr(play.speed),
-        "dataset": play.dataset,
-        "subject": str(play.subject),
-    }
-    info = lsl.make_info(
-        play.name,
-        "EMG",
-        play.source_id,
-        play.spec,
-        angles if play.ring else (),
-        extra,
-    )
-    markers = api.StreamInfo(
-        play.name + " truth", "Markers", 1, 0.0, "string", play.source_id + TRUTH_SUFFIX
-    )
-    return api.StreamOutlet(info), api.StreamOutlet(markers)
-
-
-def _wait_for_consumers(play: _Play, signal: Any, truth: Any, alone: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + play.consumer_timeout
-    for outlet in (signal, truth) if play.wait_for_truth else (signal,):
-        while not outlet.wait_for_consumers(0.1):
-            if alone() or time.monotonic() > deadline:
-                return False
-    return True
-
-
-def _push_all(
-    play: _Play,
-    samples: FloatArray,
-    signal: Any,
-    truth: Any,
-    pushed: Any,
-    alone: Callable[[], bool],
-) -> None:
-    """Push chunk after chunk, each when its newest sample is due, until told to stop.
-
-    The newest sample's timestamp is the clock at its push; those before are spread evenly from
-    the newest of the chunk before.
-    """
-    events = _Events(play.events)
-    begin = newest = lsl.local_clock()
-    period = 1 / (play.spec.rate * play.speed)  # s of the clock between samples
-    at = 0
-    while play.total is None or at < play.total:
-        if alone():
-            return
-        row = at % len(samples)
-        left = len(samples) - row if play.total is None else play.total - at
-        n = min(play.chunk, len(samples) - row, left)
-        chunk = np.ascontiguousarray(samples[row : row + n])
-        # Against the beginning, so that no error of a sleep adds up.
-        time.sleep(max(0.0, begin + (at + n) * period - lsl.local_clock()))
-        now = lsl.local_clock()
-        times = newest + (now - newest) * np.arange(1, n + 1) / n
-        _send_truth(truth, events.until(at + n), at, times)
-        signal.push_chunk(chunk, times)
-        at, newest = at + n, now
-        pushed.value = at
-    end = replace(play.events[-1], sample=at)
-    truth.push_sample([json.dumps(asdict(end))], newest)
-
-
-def _send_truth(outlet: Any, events: list[TruthEvent], at: int, times: TimeArray) -> None:
-    for event in events:
-        outlet.push_sample([json.dumps(asdict(event))], float(times[event.sample - at]))
-
-
-class _Events:
-    """The truth events in the order in which they are due, round and round."""
-
-    def __init__(self, events: tuple[TruthEvent, ...]) -> None:
-        self._events = events[:-1]
-        self._length = events[-1].sample
-        self._next = 0
-
-    def until(self, sample: int) -> list[TruthEvent]:
-        """Return those before `sample` that were not returned yet."""
-        due = []
-        while (event := self._peek()).sample < sample:
-            due.append(event)
-            self._next += 1
-        return due
-
-    def _peek(self) -> TruthEvent:
-        turn, i = divmod(self._next, len(self._events))
-        event = self._events[i]
-        contiguous = event.contiguous and not (turn and i == 0)
-        return replace(event, sample=turn * self._length + event.sample, contiguous=contiguous)
+def _require_speed(speed: float) -> None:
+    if not 0.0 < speed <= lsl.MAX_SPEED:
+        raise OptionError(
+            f"speed {speed:g} is not possible: give more than 0 and at most {lsl.MAX_SPEED:g}."
+        )

@@ -6,8 +6,8 @@ Three threads take part:
   the rest of a snapshot that is already on its way. `close` waits up to 5 s for the process.
 - the engine's thread, the main one of the child, reads, decides and publishes. It never touches
   the pipe: it lays a snapshot out when one was asked for (some 0.1 ms, after publishing).
-- the postman, a second thread of the child, waits for requests and sends the answers. It alone
-  blocks when the window does not take its mail.
+- the postman, a second thread of the child, waits for requests and commands, and sends the
+  answers. It alone blocks when the window does not take its mail.
 
 A snapshot is the answer to a request, so only one is ever under way. A window that freezes asks
 for nothing, loses no sample and delays no decision, and its next snapshot holds the last 5 s.
@@ -20,6 +20,7 @@ import queue
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
@@ -27,13 +28,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from semgfin_rt import lsl
-from semgfin_rt.contracts import Chunk, Decision, FloatArray, TruthEvent
+from semgfin_rt.contracts import Chunk, Decision, Event, FloatArray, TruthEvent
+from semgfin_rt.engine.commands import Command
 from semgfin_rt.engine.snapshot import NO_HEALTH, Health, Phase, Snapshot
 from semgfin_rt.engine.spec import EngineSpec
 from semgfin_rt.errors import SemgfinError
 
 if TYPE_CHECKING:  # the window's process stays free of torch
-    from semgfin_rt.engine.loop import Engine, Step
+    from semgfin_rt.engine.loop import Engine
+    from semgfin_rt.engine.parts import Step
 
 KEEP_S = 5.0
 """What a snapshot holds at most, in s of signal."""
@@ -76,6 +79,13 @@ class EngineProcess:
         self._process.start()
         child.close()
         self._link.send(None)  # the first request
+
+    def send(self, command: Command) -> None:
+        """Tell the engine something; it acts within 0.1 s. One that is over does not listen."""
+        if self._process is None or self._over:
+            return
+        with suppress(OSError):  # it is gone: the next poll says why
+            self._link.send(command)
 
     def poll(self) -> Snapshot | None:
         """Return everything since the last snapshot, or None if there is nothing new yet.
@@ -122,6 +132,9 @@ class EngineProcess:
             decisions=(),
             closed_form=None,
             truth=(),
+            events=(),
+            stale=None,
+            quality=None,
         )
 
 
@@ -152,6 +165,8 @@ def _run(spec: EngineSpec, desk: _Desk) -> None:
         engine.connect()
         desk.say("running", f"Running on {built.backend}.")
         while not (engine.done or desk.closed.is_set()):
+            while not desk.commands.empty():
+                engine.do(desk.commands.get())
             desk.take(engine.step())
             desk.answer()
     finally:
@@ -160,10 +175,13 @@ def _run(spec: EngineSpec, desk: _Desk) -> None:
 
 
 def _carry(link: Connection, desk: _Desk) -> None:
-    """Wait for requests and send the answers, until the window hangs up."""
+    """Wait for commands and requests, and send the answers, until the window hangs up."""
     try:
         while True:
-            link.recv()
+            command = link.recv()
+            if command is not None:
+                desk.commands.put(command)
+                continue
             desk.wanted.set()
             link.send(desk.answers.get())
     except (EOFError, OSError):
@@ -178,6 +196,7 @@ class _Desk:
         self.wanted = threading.Event()
         self.closed = threading.Event()
         self.answers: queue.SimpleQueue[Snapshot] = queue.SimpleQueue()
+        self.commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self.engine: Engine | None = None
         self.phase: Phase = "connecting"
         self.message = ""
@@ -186,6 +205,8 @@ class _Desk:
         self._chunks: deque[Chunk] = deque()
         self._decisions: deque[Decision] = deque()
         self._truth: list[TruthEvent] = []
+        self._events: list[Event] = []
+        self._stale: Decision | None = None
         self._health, self._health_at = NO_HEALTH, float("-inf")
 
     def say(self, phase: Phase, message: str) -> None:
@@ -201,6 +222,9 @@ class _Desk:
             self._chunks.append(step.chunk)
         self._decisions.extend(step.decisions)
         self._truth.extend(step.truth)
+        self._events.extend(step.events)
+        if step.decisions or step.stale is not None:
+            self._stale = step.stale
         newest = self._chunks[-1].first + len(self._chunks[-1].samples) if self._chunks else 0
         oldest = newest - KEEP_S * self.engine.source.spec.rate
         while self._chunks and self._chunks[0].first < oldest:
@@ -230,11 +254,24 @@ class _Desk:
                 self._current_health(),
                 self.backend,
                 self.notes + self.engine.source.notes if self.engine is not None else (),
+                tuple(self._events),
+                self._stale,
+                *self._files(),
+                None if self.engine is None else self.engine.pipeline.quality,
             )
         )
         self._chunks.clear()
         self._decisions.clear()
         self._truth.clear()
+        self._events.clear()
+
+    def _files(self) -> tuple[str, str]:
+        """Checkpoint that decides, and recording that is being written."""
+        if self.engine is None:
+            return "", ""
+        recorder = self.engine.recorder
+        recording = None if recorder is None else recorder.recording
+        return str(self.engine.model), str(recording or "")
 
     def _current_health(self) -> Health:
         if self.engine is None:

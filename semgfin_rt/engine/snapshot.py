@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from semgfin_rt.contracts import Decision, FloatArray, TruthEvent
+from semgfin_rt.contracts import Decision, Event, FloatArray, TruthEvent
+from semgfin_rt.dsp.quality import Quality
 
 Phase: TypeAlias = Literal["connecting", "running", "ended", "failed"]
 
@@ -41,6 +42,8 @@ class Health:
         the push of the decision.
     not_finite : int
         Samples that came with a NaN or infinity in some channel.
+    stale : int
+        Decisions published because no signal came; they are not among `decisions`.
     """
 
     received: int
@@ -52,6 +55,7 @@ class Health:
     age_ms: float
     latency_ms: dict[str, Percentiles]
     not_finite: int = 0
+    stale: int = 0
 
 
 NO_HEALTH = Health(0, 0, 0, 0, 0, 0, float("nan"), {})
@@ -83,6 +87,16 @@ class Snapshot:
         Where the network runs, such as ``"onnx cpu"``; empty until it is loaded.
     notes : tuple of str
         What had to be assumed about the stream, a sentence each; none before it is connected.
+    events : tuple of Event
+        What happened since the last snapshot.
+    stale : Decision or None
+        What was published last, where that is because no signal comes.
+    model : str
+        Folder of the checkpoint that decides now.
+    recording : str
+        File that is being written; empty while none is.
+    quality : Quality or None
+        Of the channels in the newest window.
     """
 
     phase: Phase
@@ -95,3 +109,8 @@ class Snapshot:
     health: Health
     backend: str = ""
     notes: tuple[str, ...] = ()
+    events: tuple[Event, ...] = ()
+    stale: Decision | None = None
+    model: str = ""
+    recording: str = ""
+    quality: Quality | None = None

@@ -32,6 +32,14 @@ class EngineSpec:
         source_id under which to publish the decisions; None publishes nothing.
     resolve_s : float
         How long to look for the streams.
+    silence_s : float or None
+        How long the signal may stay away; None leaves it to the operator.
+    udp_port : int or None
+        Port of this machine to which decisions go as JSON.
+    record : Path or None
+        File to record into from the start.
+    black_box : bool
+        Keep the last 60 s, and be ready to record.
     """
 
     model: Path
@@ -45,3 +53,7 @@ class EngineSpec:
     seconds: float | None = None
     publish_id: str | None = None
     resolve_s: float = 5.0
+    silence_s: float | None = 60.0
+    udp_port: int | None = None
+    record: Path | None = None
+    black_box: bool = False

@@ -1,18 +1,27 @@
 """Lab Streaming Layer (LSL): the library and its configuration, discovery, descriptions."""
 
-from semgfin_rt.lsl.description import MAX_SPEED, StreamDescription, describe, make_info
+from semgfin_rt.lsl.description import (
+    COUNTER_SPAN,
+    MAX_SPEED,
+    StreamDescription,
+    describe,
+    make_info,
+)
 from semgfin_rt.lsl.discovery import (
     NUMERIC_DTYPES,
     FoundStream,
     answering,
     find_streams,
+    full_description,
     lost_error,
     open_inlet,
+    parse_description,
     require_usable,
 )
 from semgfin_rt.lsl.library import SESSION_VARIABLE, api, configure, local_clock, uses_lan
 
 __all__ = [
+    "COUNTER_SPAN",
     "MAX_SPEED",
     "NUMERIC_DTYPES",
     "SESSION_VARIABLE",
@@ -23,10 +32,12 @@ __all__ = [
     "configure",
     "describe",
     "find_streams",
+    "full_description",
     "local_clock",
     "lost_error",
     "make_info",
     "open_inlet",
+    "parse_description",
     "require_usable",
     "uses_lan",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,11 @@ from semgfin_rt.lsl.library import api
 
 MAX_SPEED = 8.0
 """Of a replay: a hop of 10 ms lasts 1.25 ms then, less than any network here takes to decide."""
+MAX_TEXT = 256
+"""Characters of a name, an id, a unit or a label."""
+COUNTER_SPAN = 2**24
+"""A counter channel counts modulo this, up to which float32 holds every whole number."""
+_COUNTER = "counter"  # label and type of that channel
 _UNITS: dict[str, tuple[Unit, float]] = {
     "v": ("V", 1.0),
     "volt": ("V", 1.0),
@@ -43,12 +49,15 @@ class StreamDescription:
         Of a player: samples come at rate x speed; 1 for everything else.
     notes : tuple of str
         What had to be assumed, a sentence each, for the caller to print.
+    counter : bool
+        One more channel follows, which is no signal: it counts the samples that were sent.
     """
 
     spec: SignalSpec
     gain: float = 1.0
     speed: float = 1.0
     notes: tuple[str, ...] = ()
+    counter: bool = False
 
 
 def make_info(
@@ -58,6 +67,7 @@ def make_info(
     spec: SignalSpec,
     angles: Sequence[float | None] = (),
     extra: Mapping[str, str] | None = None,
+    counter: bool = False,
 ) -> Any:
     """Describe a float32 signal as a `pylsl.StreamInfo`; `describe` reads it back.
 
@@ -69,17 +79,22 @@ def make_info(
         Position of each electrode on its ring, in degrees; None where it sits elsewhere.
     extra : mapping of str to str, optional
         Further fields of the description, such as ``speed`` and ``dataset``.
+    counter : bool
+        Describe one more channel, the last: the number of samples sent before, modulo
+        `COUNTER_SPAN`.
     """
-    info = api().StreamInfo(name, type, len(spec.channels), spec.rate, "float32", source_id)
+    n_channels = len(spec.channels) + counter
+    info = api().StreamInfo(name, type, n_channels, spec.rate, "float32", source_id)
     desc = info.desc()
     for key, value in (extra or {}).items():
         desc.append_child_value(key, value)
     channels = desc.append_child("channels")
-    for i, label in enumerate(spec.channels):
+    described = [(label, spec.unit, type) for label in spec.channels]
+    described += [(_COUNTER, "count", _COUNTER)] * counter
+    for i, values in enumerate(described):
         channel = channels.append_child("channel")
-        channel.append_child_value("label", label)
-        channel.append_child_value("unit", spec.unit)
-        channel.append_child_value("type", type)
+        for key, value in zip(("label", "unit", "type"), values, strict=True):
+            channel.append_child_value(key, value)
         if i < len(angles) and angles[i] is not None:
             location = channel.append_child("location")
             location.append_child_value("angle_deg", f"{angles[i]:g}")
@@ -102,17 +117,44 @@ def describe(info: Any, unit: str | None = None, channels: Sequence[str] = ()) -
     ------
     StreamError
         If the unit is not stated, not known or not one for all channels; if some channels are
-        named and others not; if the player's speed is not a positive number.
+        named and others not; if the player's speed is not a positive number; if a text is too
+        long or not printable.
     """
     name, n_channels = info.name(), info.channel_count()
-    labels, label_notes = _labels(info, n_channels, channels)
-    known, gain, unit_notes = _unit(info, n_channels, unit)
+    labels = _channel_values(info, "label", n_channels)
+    counter = n_channels > 1 and (
+        labels[-1] == _channel_values(info, "type", n_channels)[-1] == _COUNTER
+    )
+    n_signals = n_channels - counter
+    names, name_notes = _names(name, labels[:n_signals], channels)
+    stated = _channel_values(info, "unit", n_channels)[:n_signals]
+    known, gain, unit_notes = _unit(name, stated, unit)
     return StreamDescription(
-        SignalSpec(labels, info.nominal_srate(), known),
+        SignalSpec(names, info.nominal_srate(), known),
         gain,
         _speed(name, info.desc().child_value("speed")),
-        label_notes + unit_notes,
+        name_notes + unit_notes,
+        counter,
     )
+
+
+def require_text(what: str, text: str) -> None:
+    """Refuse a text that would spoil a message, a table or a file: too long, or not printable.
+
+    Raises
+    ------
+    StreamError
+    """
+    shown = ascii(text[:40])
+    if len(text) > MAX_TEXT:
+        raise StreamError(
+            f"a stream gives {what} of {len(text)} characters ({shown}...): at most {MAX_TEXT} "
+            "are taken, so correct its program."
+        )
+    if any(unicodedata.category(c)[0] == "C" for c in text):  # also what turns writing around
+        raise StreamError(
+            f"a stream gives {what} with control characters ({shown}): correct its program."
+        )
 
 
 def _channel_values(info: Any, key: str, n_channels: int) -> list[str]:
@@ -121,6 +163,7 @@ def _channel_values(info: Any, key: str, n_channels: int) -> list[str]:
     channel = info.desc().child("channels").child("channel")
     while not channel.empty() and len(values) <= n_channels:
         values.append(channel.child_value(key).strip())
+        require_text(f"a channel's {key}", values[-1])
         channel = channel.next_sibling("channel")
     if values and len(values) != n_channels:
         raise StreamError(
@@ -130,32 +173,35 @@ def _channel_values(info: Any, key: str, n_channels: int) -> list[str]:
     return values or [""] * n_channels
 
 
-def _labels(
-    info: Any, n_channels: int, expected: Sequence[str]
+def _names(
+    name: str, labels: Sequence[str], expected: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    labels = _channel_values(info, "label", n_channels)
     if all(labels):
         return tuple(labels), ()
     if any(labels):
         raise StreamError(
-            f"the stream '{info.name()}' leaves channel {labels.index('') + 1} without a name: "
+            f"the stream '{name}' leaves channel {labels.index('') + 1} without a name: "
             "name all channels or none."
         )
-    if len(expected) == n_channels:
-        note = f"the stream '{info.name()}' names no channels: taken as {', '.join(expected)}."
+    if len(expected) == len(labels):
+        note = f"the stream '{name}' names no channels: taken as {', '.join(expected)}."
         return tuple(expected), (note,)
-    names = tuple(f"ch{i + 1}" for i in range(n_channels))
-    return names, (f"the stream '{info.name()}' names no channels: called ch1, ch2 and so on.",)
+    names = tuple(f"ch{i + 1}" for i in range(len(labels)))
+    return names, (f"the stream '{name}' names no channels: called ch1, ch2 and so on.",)
 
 
-def _unit(info: Any, n_channels: int, given: str | None) -> tuple[Unit, float, tuple[str, ...]]:
-    stated = sorted(set(_channel_values(info, "unit", n_channels)) - {""})
-    what = f"the stream '{info.name()}' states"
+def _unit(
+    name: str, units: Sequence[str], given: str | None
+) -> tuple[Unit, float, tuple[str, ...]]:
+    stated = sorted(set(units) - {""})
+    what = f"the stream '{name}' states"
     choice = "pass `--unit V`, `mV`, `uV` or `count`"
     if given is None and not stated:
         raise StreamError(f"{what} no unit: {choice}.")
     if given is None and len(stated) > 1:
-        raise StreamError(f"{what} several units ({', '.join(stated)}): {choice} for all of them.")
+        raise StreamError(
+            f"{what} several units ({', '.join(stated[:5])}): {choice} for all of them."
+        )
     word = stated[0] if given is None else given
     if word.lower() not in _UNITS:
         said = f"{what} the unit '{word}'" if given is None else f"--unit is '{word}'"
@@ -163,7 +209,11 @@ def _unit(info: Any, n_channels: int, given: str | None) -> tuple[Unit, float, t
     contradicted = given is not None and any(
         _UNITS.get(s.lower()) != _UNITS[given.lower()] for s in stated
     )
-    note = (f"{what} {', '.join(stated)}; read as {word}, as --unit says.",) if contradicted else ()
+    note = (
+        (f"{what} {', '.join(stated[:5])}; read as {word}, as --unit says.",)
+        if contradicted
+        else ()
+    )
     return *_UNITS[word.lower()], note
 
 
@@ -174,7 +224,7 @@ def _speed(name: str, text: str) -> float:
         speed = 0.0
     if not 0.0 < speed <= MAX_SPEED:
         raise StreamError(
-            f"the stream '{name}' states the replay speed '{text}': it must be above 0 and at "
-            f"most {MAX_SPEED:g}."
+            f"the stream '{name}' states the replay speed {text[:40]!a}: it must be above 0 and "
+            f"at most {MAX_SPEED:g}."
         )
     return speed

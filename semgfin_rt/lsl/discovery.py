@@ -1,21 +1,25 @@
-"""Finding streams, and opening the ones that can be used.
+"""Finding streams, checking what they claim, and opening the ones that can be used.
 
 `find_streams` blocks for its timeout; liblsl's own threads do the looking.
 """
 
 from __future__ import annotations
 
+import ctypes
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from semgfin_rt.errors import StreamError
+from semgfin_rt.lsl.description import StreamDescription, describe, require_text
 from semgfin_rt.lsl.library import api
 
 MAX_CHANNELS = 1024
 MAX_RATE = 100_000.0
+MAX_XML = 2**20
+"""Bytes of a full description; 1024 channels need a fifth of it."""
 NUMERIC_DTYPES = {1: "f4", 2: "f8", 4: "i4", 5: "i2", 6: "i1", 7: "i8"}
 """NumPy type of each numeric LSL channel format (3 is text, 0 undefined)."""
 
@@ -75,16 +79,26 @@ def find_streams(
         By name, then source_id; one for each uid.
     """
     pylsl = api()
-    wanted = {"name": name, "source_id": source_id, "type": type}
-    wanted = {key: value for key, value in wanted.items() if value is not None}
+    asked = {"name": name, "source_id": source_id, "type": type}
+    wanted = {key: value for key, value in asked.items() if value is not None}
     if wanted:  # the narrowest first; the rest is compared here
         key = min(wanted, key=["source_id", "name", "type"].index)
-        infos = pylsl.resolve_byprop(key, wanted[key], minimum, timeout)
+        infos = pylsl.resolve_bypred(_predicate(key, wanted[key]), minimum, timeout)
     else:
         infos = pylsl.resolve_streams(timeout)
     found = {s.uid: s for s in map(_found, infos)}.values()
     matching = [s for s in found if all(getattr(s, k) == v for k, v in wanted.items())]
     return sorted(matching, key=lambda s: (s.name, s.source_id))
+
+
+def _predicate(key: str, value: str) -> str:
+    """Return the XPath that asks for `value`, which has no escapes for quotation marks."""
+    mark = '"' if "'" in value else "'"
+    if mark in value:
+        raise StreamError(
+            f"the {key} {value!a} has both kinds of quotation marks: rename the stream."
+        )
+    return f"{key}={mark}{value}{mark}"
 
 
 def _found(info: Any) -> FoundStream:
@@ -107,8 +121,14 @@ def require_usable(stream: FoundStream) -> None:
     Raises
     ------
     StreamError
-        If the channel count, the rate or the format is out of the question.
+        If the channel count, the rate or the format is out of the question, or a name is too
+        long or not printable.
     """
+    texts = (stream.name, stream.type, stream.source_id, stream.host, stream.uid)
+    for what, text in zip(
+        ("a name", "a type", "a source_id", "a host", "a uid"), texts, strict=True
+    ):
+        require_text(what, text)
     what = f"the stream '{stream.name}' ({stream.source_id or 'no source_id'})"
     if not 1 <= stream.n_channels <= MAX_CHANNELS:
         raise StreamError(
@@ -121,6 +141,56 @@ def require_usable(stream: FoundStream) -> None:
         )
     if stream.channel_format not in NUMERIC_DTYPES:
         raise StreamError(f"{what} does not carry numbers: choose a numeric stream.")
+
+
+def parse_description(
+    xml: bytes, unit: str | None = None, channels: Sequence[str] = ()
+) -> StreamDescription:
+    """Read a description as it comes over the network, without a network: liblsl's own parser.
+
+    Parameters
+    ----------
+    xml : bytes
+    unit, channels
+        See `describe`.
+
+    Raises
+    ------
+    StreamError
+        If no inlet may be opened for it.
+    """
+    _require_size(len(xml))
+    parse = api().lib.lib.lsl_streaminfo_from_xml
+    parse.restype, parse.argtypes = ctypes.c_void_p, [ctypes.c_char_p]
+    info = api().StreamInfo(handle=parse(xml))
+    require_usable(_found(info))
+    return describe(info, unit, channels)
+
+
+def full_description(
+    inlet: Any, timeout: float, unit: str | None, channels: Sequence[str]
+) -> StreamDescription:
+    """Ask a stream for its full description and read it; see `describe`.
+
+    Raises
+    ------
+    StreamError
+        If it is not usable.
+    pylsl.util.TimeoutError, pylsl.util.LostError
+        If it does not answer; see `answering`.
+    """
+    info = inlet.info(timeout=timeout)
+    _require_size(len(info.as_xml()))
+    require_usable(_found(info))
+    return describe(info, unit, channels)
+
+
+def _require_size(size: int) -> None:
+    if size > MAX_XML:
+        raise StreamError(
+            f"a stream describes itself in {size} bytes: at most {MAX_XML} are read, so correct "
+            "its program."
+        )
 
 
 def open_inlet(stream: FoundStream, buffer_s: int) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import tempfile
 from pathlib import Path
 
@@ -18,11 +17,9 @@ from semgfin_rt.nn.checkpoint_folder import (
     WEIGHTS,
     is_replaceable,
     load_contract,
-    read_capped,
+    read_weights,
 )
 from semgfin_rt.nn.network import Network
-
-_LARGEST_HEADER = 4 << 20
 
 
 def save_checkpoint(folder: Path, network: Network, contract: ModelContract, card: str) -> None:
@@ -78,16 +75,25 @@ def load_checkpoint(folder: Path) -> tuple[Network, ModelContract]:
     """
     contract = load_contract(folder)
     path = folder / WEIGHTS
-    data = read_capped(path)
     advice = "train the checkpoint again or get a whole copy."
-    if len(data) < 8 or struct.unpack("<Q", data[:8])[0] > min(len(data), _LARGEST_HEADER):
-        raise CheckpointError(f"{path} is not a safetensors file: {advice}")
+    data = read_weights(folder)
     try:
         state = load(data)
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"{path} is not a safetensors file ({error}): {advice}") from error
-    with torch.device("meta"):  # shapes alone: a contract for a giant costs no memory
-        expected = Network(contract).state_dict()
+    if (least := _least_tensors(contract)) > len(state):  # before as many modules are made
+        raise CheckpointError(
+            f"{path} holds {len(state)} tensors and the contract asks for more than {least}: "
+            f"{advice}"
+        )
+    try:
+        with torch.device("meta"):  # shapes alone: a contract for a giant costs no memory
+            expected = Network(contract).state_dict()
+    except (ValueError, ArithmeticError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{folder / CONTRACT} asks for a network that cannot be ({_first_line(error)}): "
+            f"{advice}"
+        ) from error
     if different := set(state) ^ set(expected):
         name = min(different)
         word = "lacks" if name in expected else "has an unexpected"
@@ -103,6 +109,17 @@ def load_checkpoint(folder: Path) -> tuple[Network, ModelContract]:
     network = Network(contract).eval()
     network.load_state_dict(state)
     return network, contract
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _least_tensors(contract: ModelContract) -> int:
+    """Tensors that a network has at least: one a horizon, one a layer of each of its LSTMs."""
+    network = contract.network
+    lstms = network.trunks * network.copies if network.imitator == "fin" else 0
+    return len(contract.horizons_ms) + lstms * network.layers
 
 
 def count_parameters(network: Network) -> dict[str, int]:

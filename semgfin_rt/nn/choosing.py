@@ -30,7 +30,7 @@ from semgfin_rt.nn.backends import Backend, TorchBackend, require_backend
 from semgfin_rt.nn.graph import FAILURES, OPSET, OnnxBackend, can_be_graph, onnx_model
 from semgfin_rt.nn.network import Network
 
-_ASKED_AS = {"onnx cpu": "onnx", "torch cuda": "cuda", "torch cpu": "torch"}
+ASKED_AS = {"onnx cpu": "onnx", "torch cuda": "cuda", "torch cpu": "torch"}
 _FEWEST, _MOST = 4, 60  # decisions that are timed, the first half of them to warm up
 _ENOUGH_MS = 1000.0
 _DIGEST = hashlib.sha256().digest_size
@@ -123,7 +123,7 @@ def _candidates(
             ("torch cuda", has_cuda, lambda: on("cuda")),
             ("torch cpu", True, lambda: on("cpu")),  # the reference
         )
-        if there and wanted in ("auto", _ASKED_AS[name])
+        if there and wanted in ("auto", ASKED_AS[name])
     }
 
 

@@ -76,7 +76,7 @@ def export_onnx(folder: Path, out: Path) -> float:
 
 def read_shapes(path: Path) -> dict[str, tuple[str | int, ...]]:
     """Shapes of the input and the outputs of an ONNX file, by name and in this order."""
-    graph = onnx.load(path).graph
+    graph = onnx.load(path, load_external_data=False).graph
     return {
         value.name: tuple(d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim)
         for value in (*graph.input, *graph.output)

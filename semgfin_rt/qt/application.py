@@ -13,59 +13,98 @@ import pyqtgraph as pg
 from PyQt6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 from PyQt6.QtWidgets import QApplication
 
+from semgfin_rt.app.preferences import load_preferences, preferences_file, save_preferences
+from semgfin_rt.app.studio import Studio
 from semgfin_rt.errors import OptionError
-from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.qt.link import Link
+from semgfin_rt.nn.checkpoint_folder import load_contract
+from semgfin_rt.qt.calibrate import CalibrateDialog
 from semgfin_rt.qt.window import MainWindow
 
 _log = logging.getLogger(__name__)
 
 
 def run_window(
-    contract: ModelContract,
-    link: Link,
+    studio: Studio,
     *,
-    title: str,
     seconds: float | None = None,
     screenshot: Path | None = None,
-    theme: str = "dark",
+    theme: str | None = None,
 ) -> None:
     """Show a window until it is closed, or until the engine has ended where nobody watches.
 
+    Where somebody watches, theme and layout are those of the last time, and are remembered for the
+    next; where nobody does they are those of a first time.
+
     Parameters
     ----------
-    contract : ModelContract
-    link : Link
+    studio : Studio
         Closed on the way out.
-    title : str
     seconds : float, optional
         The engine was told to stop after so much signal: close the window when it has.
     screenshot : Path, optional
         PNG of the last picture; implies the same.
-    theme : {"dark", "light"}
+    theme : {"dark", "light"}, optional
+        By default the remembered one.
 
     Raises
     ------
     OptionError
         The screenshot cannot be written.
     """
-    pg.setConfigOptions(useOpenGL=False, antialias=False)
-    application = QApplication.instance() or QApplication(["semgfin-rt"])
-    QApplication.setStyle("Fusion")
-    window = MainWindow(contract, link, title, theme)
-    unattended = seconds is not None or screenshot is not None
-    if unattended:
-        window.ended.connect(window.timer.stop)
-        window.ended.connect(application.quit)
-    try:
-        with _errors_shown_in(window):
-            window.show()
-            application.exec()
-        if screenshot is not None and window.view.phase != "failed":
-            save(window, screenshot)
-    finally:
-        link.close()
-        window.close()
+    with _qt_logged():
+        pg.setConfigOptions(useOpenGL=False, antialias=False)
+        application = QApplication.instance() or QApplication(["semgfin-rt"])
+        QApplication.setStyle("Fusion")
+        unattended = seconds is not None or screenshot is not None
+        file = preferences_file()
+        preferences, problem = (None, "") if unattended else load_preferences(file)
+        remembered = "dark" if preferences is None else preferences.theme
+        window = MainWindow(studio, theme or remembered, preferences)
+        if unattended:
+            window.ended.connect(window.timer.stop)
+            window.ended.connect(application.quit)
+        if problem:
+            _log.warning("%s", problem)
+            window.trouble.emit(problem)
+        try:
+            with _errors_shown_in(window):
+                window.show()
+                application.exec()
+            stage = studio.stage
+            if screenshot is not None and stage is not None and stage.view.phase != "failed":
+                save(window, screenshot)
+        finally:
+            window.close()
+            studio.close()
+            problem = "" if preferences is None else save_preferences(preferences, file)
+            if problem:
+                _log.warning("%s", problem)
+
+
+def offer_calibration(window: MainWindow) -> None:
+    """Let the window open the calibration dialog, which takes whatever the window takes."""
+
+    def begin() -> None:
+        dialog, stage = window.findChild(CalibrateDialog), window.studio.stage
+        if dialog is not None and dialog.isVisible():
+            dialog.activateWindow()
+            return
+        if stage is None or stage.session is None or stage.kind != "live":
+            window.trouble.emit(
+                "calibration is for a person who follows prompts: connect a live stream first."
+            )
+            return
+        checkpoint = Path(stage.view.model or stage.session.settings.model)
+        dialog = CalibrateDialog(
+            load_contract(checkpoint), checkpoint, stage.link.send, parent=window
+        )
+        window.taken.connect(dialog.take)
+        window.dressed.connect(dialog.dress)
+        window.stage_changed.connect(dialog.reject)
+        dialog.dress(window.theme)
+        dialog.show()
+
+    window.calibrate_wanted.connect(begin)
 
 
 def save(window: MainWindow, path: Path) -> None:
@@ -101,12 +140,20 @@ def _errors_shown_in(window: MainWindow) -> Iterator[None]:
         window.trouble.emit(f"the window goes on after {words}")
 
     sys.excepthook = hook
-    handler = qInstallMessageHandler(_log_qt)
     try:
         yield
     finally:
         sys.excepthook = before
-        qInstallMessageHandler(handler)
+
+
+@contextmanager
+def _qt_logged() -> Iterator[None]:
+    """Log what Qt says on the way."""
+    before = qInstallMessageHandler(_log_qt)
+    try:
+        yield
+    finally:
+        qInstallMessageHandler(before)
 
 
 def _log_qt(kind: QtMsgType, _: QMessageLogContext, words: str | None) -> None:

@@ -1,47 +1,70 @@
-"""Imitated features beside the computed ones: whether the network still knows what it sees."""
+"""Imitated features beside the computed ones: whether the network still knows what it sees.
+
+And whether it knew what it would see: the features that were forecast, once they can be computed.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from PyQt6.QtCore import QEvent, QRectF, QSize, Qt
+from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QHelpEvent, QImage, QPainter, QPaintEvent
-from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PyQt6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QToolTip, QWidget
 
 from semgfin_rt.app.display import FeatureComparison
-from semgfin_rt.app.readout import feature_text
+from semgfin_rt.app.forecasts import Forecasts, ForecastScore
+from semgfin_rt.app.imitation import BAD_FROM, ERROR_S, WARN_FROM, Imitation
+from semgfin_rt.app.lights import Level
+from semgfin_rt.app.readout import UNKNOWN, feature_text, share
+from semgfin_rt.app.ribbon import row_name
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.qt.panel import Panel
-from semgfin_rt.qt.theme import DARK, Theme
+from semgfin_rt.qt.panel import Panel, caption_label
+from semgfin_rt.qt.signs import draw_sign, sign_size
+from semgfin_rt.qt.theme import DARK, Theme, mark
 
 SPAN = 3.0
 """Training standard deviations at which a colour is at its end."""
-POOR = 0.5
-"""Error, in training standard deviations, from which on it is written as a warning."""
+_ERROR, _R2 = "error SD", "R²"
+_SKILL = "skill"
+_ROWS = {
+    "forecast R²": "Forecast features against the closed form once it can be computed: median over "
+    "features, last 30 s",
+    "as now R²": "The same had the present estimate been the forecast",
+    _SKILL: "R² of the forecast above that of the present estimate",
+}
 
 
 class FeaturesPanel(Panel):
     """A cell for each feature and channel: its left half imitated, its right half computed.
 
-    Where both halves have one colour the imitation holds.
+    Where both halves have one colour the imitation holds. A light for each feature, its error and
+    its R² stand to the right, the scores of the forecasts below.
     """
 
     def __init__(self, contract: ModelContract) -> None:
         super().__init__("features: FIN left, closed form right")
         self.note.setText(f"blue −{SPAN:g} SD · orange +{SPAN:g} SD")  # noqa: RUF001 - a minus
         self.map = FeatureMap(contract)
+        self.forecasts = ForecastTable(contract)
         self.content.addWidget(self.map, stretch=1)
+        self.content.addWidget(self.forecasts)
 
     def dress(self, theme: Theme) -> None:
         """Take on the colours of `theme`."""
         self.map.theme = theme
         self.map.update()
 
-    def show_features(self, comparison: FeatureComparison | None) -> None:
-        """Draw one window's features."""
+    def show_features(
+        self,
+        comparison: FeatureComparison | None,
+        imitation: Imitation | None = None,
+        forecasts: Forecasts | None = None,
+    ) -> None:
+        """Draw one window's features, and how far they can be trusted."""
         if comparison is not self.map.comparison:
-            self.map.comparison = comparison
-            self.map.update()
+            self.map.show_features(comparison, imitation)
+        if forecasts is not None:
+            self.forecasts.show_scores(forecasts.scores())
 
 
 class FeatureMap(QWidget):
@@ -51,9 +74,25 @@ class FeatureMap(QWidget):
         super().__init__()
         self.theme: Theme = DARK
         self.comparison: FeatureComparison | None = None
+        self.levels: tuple[Level, ...] = ()
+        self.error: list[float] = []
+        self.r2: list[float] = []
         self._features, self._channels = contract.features, contract.channels
         self.setAccessibleName("Feature map")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+
+    def show_features(
+        self, comparison: FeatureComparison | None, imitation: Imitation | None
+    ) -> None:
+        """Draw a window, and the light, error and R² of each feature over the last seconds."""
+        self.comparison = comparison
+        error = None if imitation is None else imitation.error
+        if imitation is not None and error is not None:
+            self.levels, self.error = imitation.levels, error.tolist()
+            self.r2 = imitation.r2.tolist()
+        bad = [f for f, n in zip(self._features, self.levels, strict=False) if n != "good"]
+        self.setAccessibleDescription(f"badly imitated: {', '.join(bad)}" if bad else "all good")
+        self.update()
 
     def minimumSizeHint(self) -> QSize:
         """Return a line of text for each feature."""
@@ -63,9 +102,14 @@ class FeatureMap(QWidget):
         """Return where the cells lie; names and errors stand around them."""
         measure = self.fontMetrics()
         left = max(measure.horizontalAdvance(name) for name in self._features) + 8
-        right = measure.horizontalAdvance("error SD") + 8
+        right = sign_size(measure) + sum(self._columns()) + 10
         below = measure.height() + 2
         return QRectF(left, 0, self.width() - left - right, self.height() - below)
+
+    def _columns(self) -> tuple[float, float]:
+        """Widths of error and R²."""
+        measure = self.fontMetrics()
+        return measure.horizontalAdvance(_ERROR) + 4, measure.horizontalAdvance("-0.00") + 10
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw names, cells and errors."""
@@ -88,19 +132,28 @@ class FeatureMap(QWidget):
         height = cells.height() / len(self._features)
         width = cells.width() / len(self._channels)
         beside = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
+        error, r2 = self._columns()
+        sign = sign_size(self.fontMetrics())
+        edge = cells.right() + sign + 10  # of the sign's column; those of the figures follow
         for row, name in enumerate(self._features):
             line = QRectF(0, cells.top() + row * height, cells.left() - 6, height)
             painter.setPen(QColor(self.theme.text))
             painter.drawText(line, beside, name)
-            if self.comparison is not None:
-                error = float(self.comparison.error[row])
-                poor = not error < POOR
-                painter.setPen(QColor(self.theme.warning if poor else self.theme.text))
-                line = QRectF(cells.right(), line.top(), self.width() - cells.right(), height)
-                painter.drawText(line, beside, f"{error:.2f}")
+            if row < len(self.levels):
+                level = self.levels[row]
+                centre = QPointF(cells.right() + 6 + sign / 2, line.center().y())
+                draw_sign(painter, centre, sign, level, self.theme)
+                good = level == "good"
+                painter.setPen(QColor(self.theme.text if good else self.theme.warning))
+                figure = QRectF(edge, line.top(), error, height)
+                painter.drawText(figure, beside, f"{self.error[row]:.2f}")
+                painter.setPen(QColor(self.theme.text))
+                figure.setWidth(error + r2)
+                painter.drawText(figure, beside, share(self.r2[row]))
         painter.setPen(QColor(self.theme.muted))
-        below = QRectF(cells.right(), cells.bottom(), self.width() - cells.right(), 99)
-        painter.drawText(below, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignRight, "error SD")
+        under = Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignRight
+        for word, end in ((_ERROR, error), (_R2, error + r2)):
+            painter.drawText(QRectF(edge, cells.bottom(), end, 99), under, word)
         small = painter.font()
         small.setPointSizeF(0.85 * small.pointSizeF())
         painter.setFont(small)
@@ -122,8 +175,10 @@ class FeatureMap(QWidget):
         return super().event(event)
 
     def words_at(self, x: float, y: float) -> str:
-        """Return what the cell at pixel (x, y) holds; empty outside the cells."""
+        """Return what stands at pixel (x, y): a cell, or the figures of a feature."""
         cells = self.cells()
+        if x > cells.right() and cells.top() <= y < cells.bottom():
+            return self._trust_words(int((y - cells.top()) / cells.height() * len(self._features)))
         if self.comparison is None or not cells.contains(x, y):
             return ""
         row = int((y - cells.top()) / cells.height() * len(self._features))
@@ -135,6 +190,65 @@ class FeatureMap(QWidget):
             float(self.comparison.estimate[row, column]),
             float(self.comparison.closed_form[row, column]),
         )
+
+    def _trust_words(self, row: int) -> str:
+        if row >= len(self.levels):
+            return ""
+        return (
+            f"{self._features[row]}: the FIN is {self.error[row]:.2f} SD off over the last "
+            f"{ERROR_S:g} s (warning from {WARN_FROM:g}, bad from {BAD_FROM:g} SD of the training "
+            f"data), R² of the last 30 s {share(self.r2[row])}"
+        )
+
+
+class ForecastTable(QWidget):
+    """R² of the forecast features by horizon, beside the present ones taken for the forecast.
+
+    Medians over the features, of which the tooltips give each.
+    """
+
+    def __init__(self, contract: ModelContract) -> None:
+        super().__init__()
+        self.setAccessibleName("Forecasts of features that could be checked")
+        self._features = contract.features
+        self.cells: dict[tuple[int, str], QLabel] = {}
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 2, 0, 0)
+        grid.setVerticalSpacing(0)
+        horizons = [ms for ms in contract.horizons_ms if ms]
+        for row, (name, why) in enumerate(_ROWS.items(), start=1):
+            caption = caption_label(name)
+            caption.setToolTip(why)
+            grid.addWidget(caption, row, 0)
+            for column, ms in enumerate(horizons, start=1):
+                cell = QLabel(UNKNOWN)
+                cell.setAccessibleName(f"{name}, {row_name(ms)}")
+                cell.setAlignment(Qt.AlignmentFlag.AlignRight)
+                grid.addWidget(cell, row, column)
+                self.cells[ms, name] = cell
+        for column, ms in enumerate(horizons, start=1):
+            head = caption_label(row_name(ms))
+            head.setAlignment(Qt.AlignmentFlag.AlignRight)
+            grid.addWidget(head, 0, column)
+            grid.setColumnStretch(column, 1)
+        self.setVisible(bool(horizons))
+
+    def show_scores(self, scores: tuple[ForecastScore, ...]) -> None:
+        """Show the scores; those of a second ago are the same."""
+        for score in scores:
+            for name, values in zip(_ROWS, (score.r2, score.persistence, score.skill), strict=True):
+                cell = self.cells[score.horizon_ms, name]
+                finite = values[np.isfinite(values)]
+                known = len(finite) > 0
+                middle = round(float(np.median(finite)), 2) + 0.0 if known else np.nan  # no -0.00
+                skill = name == _SKILL
+                text = f"{middle:+.2f}" if skill and known else share(middle)
+                if cell.text() != text:
+                    cell.setText(text)
+                    each = zip(self._features, values.tolist(), strict=True)
+                    cell.setToolTip(", ".join(f"{f} {share(value)}" for f, value in each))
+                if skill:
+                    mark(cell, "good", known and middle > 0)
 
 
 def _image(comparison: FeatureComparison, theme: Theme) -> QImage:

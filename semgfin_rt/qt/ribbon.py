@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QEvent, QRectF, QSize, Qt
+from collections import defaultdict
+
+from PyQt6.QtCore import QEvent, QRect, QRectF, QSize, Qt
 from PyQt6.QtGui import QBrush, QColor, QHelpEvent, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from semgfin_rt.app.ribbon import Ribbon, Run
+from semgfin_rt.app.ribbon import Check, Ribbon, Run, row_name
 from semgfin_rt.contracts import NO_LABEL, State
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.qt.panel import Panel
 from semgfin_rt.qt.theme import DARK, Theme, class_colours, text_on
 
-_HATCH = Qt.BrushStyle.BDiagPattern
+_REJECTED, _STALE = Qt.BrushStyle.BDiagPattern, Qt.BrushStyle.DiagCrossPattern
+_HELD, _FAILED = 2, 5  # px: thickness tells them apart without their colour
 _ELLIPSIS = Qt.TextElideMode.ElideRight
+_LEGEND = """Hatched: rejected. Pale: the last label is held. Crossed: stale, no signal came.
+Empty: nothing was decided. Below a forecast, once its future is there: a thin line where it was
+right, a thick one where it was wrong; against the truth of a replay, live against the decision."""
 
 
 class RibbonPanel(Panel):
     """The ribbon in its frame."""
 
     def __init__(self, contract: ModelContract) -> None:
-        super().__init__("movement against time; each forecast stands where it speaks of")
-        self.note.setText("hatched: rejected · pale: held · empty: nothing decided")
+        super().__init__("movement against time")
+        self.note.setText(
+            "hatched: rejected · pale: held · crossed: stale · line: was right, thick: wrong"
+        )
+        self.note.setToolTip(_LEGEND)
         self.strip = Strip(contract)
         self.content.addWidget(self.strip, stretch=1)
 
@@ -32,6 +41,7 @@ class RibbonPanel(Panel):
     def show_ribbon(self, ribbon: Ribbon) -> None:
         """Draw the last seconds."""
         self.strip.rows = {row: ribbon.segments(row) for row in ribbon.rows}
+        self.strip.checks = {row: ribbon.checks(row) for row in ribbon.rows}
         self.strip.update()
 
 
@@ -42,22 +52,28 @@ class Strip(QWidget):
         super().__init__()
         empty = Ribbon(contract)
         self.rows: dict[str, list[Run]] = {row: [] for row in empty.rows}
+        self.checks: dict[str, list[Check]] = {row: [] for row in empty.rows}
+        self._forecasts = frozenset(row_name(ms) for ms in contract.horizons_ms if ms)
         self._contract = contract
         self._seconds, self._ahead = empty.seconds, empty.ahead
         self.dress(DARK)
         self.setAccessibleName("Movement ribbon")
+        self.setAccessibleDescription(_LEGEND)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
 
     def dress(self, theme: Theme) -> None:
         """Take on the colours of `theme`."""
         self.theme = theme
         self._colours = class_colours(self._contract, theme)
+        self._pale = defaultdict(lambda: _pale(QColor(theme.rest)))
+        for label, colour in self._colours.items():
+            self._pale[label] = _pale(colour)
         self.update()
 
     def minimumSizeHint(self) -> QSize:
         """Return room for a line of text in each row, and the axis."""
         line = self.fontMetrics().height()
-        return QSize(400, len(self.rows) * (line + 5) + line + 4)
+        return QSize(400, len(self.rows) * (line + _FAILED + 4) + line + 4)
 
     def bars(self) -> QRectF:
         """Return where the runs lie; row names stand to the left, the axis below."""
@@ -73,14 +89,18 @@ class Strip(QWidget):
         height = bars.height() / len(self.rows)
         beside = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
         for i, (name, runs) in enumerate(self.rows.items()):
-            row = QRectF(bars.left(), bars.top() + i * height + 1, bars.width(), height - 3)
+            top = int(bars.top() + i * height) + 1
+            row = QRect(int(bars.left()), top, int(bars.width()), int(height) - 2)
             painter.setPen(QColor(self.theme.text))
-            painter.drawText(QRectF(0, row.top(), bars.left() - 8, row.height()), beside, name)
+            painter.drawText(QRect(0, top, row.left() - 8, row.height()), beside, name)
             painter.fillRect(row, QColor(self.theme.window))
+            if name in self._forecasts:
+                self._draw_checks(painter, row, self.checks[name], bars)
+                row.setHeight(row.height() - _FAILED - 1)
             for run in runs:
-                left, right = self.pixel(run.start, bars), self.pixel(run.stop, bars)
-                box = QRectF(left, row.top(), max(right - left, 1), row.height())
-                self._draw_run(painter, box, run)
+                left = int(self.pixel(run.start, bars))
+                right = int(self.pixel(run.stop, bars))
+                self._draw_run(painter, left, max(right - left, 1), row, run)
         self._draw_axis(painter, bars)
 
     def pixel(self, seconds: float, bars: QRectF) -> float:
@@ -88,22 +108,34 @@ class Strip(QWidget):
         share = (seconds + self._seconds) / (self._seconds + self._ahead)
         return bars.left() + share * bars.width()
 
-    def _draw_run(self, painter: QPainter, box: QRectF, run: Run) -> None:
-        if run.label == NO_LABEL:
-            if run.state is not None:
-                painter.fillRect(box, QBrush(QColor(self.theme.muted), _HATCH))
-            return
-        colour = self._colours[run.label]
-        if run.state in (State.HOLD, State.STALE):
-            colour = QColor(colour)
-            colour.setAlphaF(0.45)
-        painter.fillRect(box, colour)
-        if box.width() > 3 * box.height():
-            name = self._contract.class_name(run.label)
-            room = box.adjusted(5, 0, -3, 0)
-            name = painter.fontMetrics().elidedText(name, _ELLIPSIS, int(room.width()))
-            painter.setPen(text_on(colour.rgb()))
-            painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, name)
+    def _draw_checks(
+        self, painter: QPainter, row: QRect, checks: list[Check], bars: QRectF
+    ) -> None:
+        """Draw, at the bottom of a row, whether its forecasts held."""
+        colours = {True: QColor(self.theme.good), False: QColor(self.theme.warning)}
+        for start, stop, held in checks:
+            left, height = int(self.pixel(start, bars)), _HELD if held else _FAILED
+            width = max(int(self.pixel(stop, bars)) - left, 1)
+            painter.fillRect(left, row.bottom() + 1 - height, width, height, colours[held])
+
+    def _draw_run(self, painter: QPainter, left: int, width: int, row: QRect, run: Run) -> None:
+        top, height = row.top(), row.height()
+        if run.label != NO_LABEL:
+            pale = run.state is State.HOLD or run.state is State.STALE
+            colour = (self._pale if pale else self._colours)[run.label]
+            painter.fillRect(left, top, width, height, colour)
+            if width > 3 * height:
+                self._draw_name(painter, QRect(left + 5, top, width - 8, height), run, colour)
+        if run.state is State.STALE:
+            painter.fillRect(left, top, width, height, QBrush(QColor(self.theme.warning), _STALE))
+        elif run.state is State.REJECT:
+            painter.fillRect(left, top, width, height, QBrush(QColor(self.theme.muted), _REJECTED))
+
+    def _draw_name(self, painter: QPainter, room: QRect, run: Run, colour: QColor) -> None:
+        name = self._contract.class_name(run.label)
+        name = painter.fontMetrics().elidedText(name, _ELLIPSIS, room.width())
+        painter.setPen(text_on(colour.rgb()))
+        painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, name)
 
     def _draw_axis(self, painter: QPainter, bars: QRectF) -> None:
         painter.setPen(QColor(self.theme.text))
@@ -137,5 +169,18 @@ class Strip(QWidget):
         for run in self.rows[name]:
             if self.pixel(run.start, bars) <= x <= self.pixel(run.stop, bars):
                 state = f", {run.state}" if run.state else ""
-                return f"{name}: {self._contract.class_name(run.label)}{state}"
+                words = f"{name}: {self._contract.class_name(run.label)}{state}"
+                return words + self._check_words(name, x, bars)
         return ""
+
+    def _check_words(self, name: str, x: float, bars: QRectF) -> str:
+        for start, stop, held in self.checks[name]:
+            if self.pixel(start, bars) <= x <= self.pixel(stop, bars):
+                return ", was right" if held else ", was wrong"
+        return ""
+
+
+def _pale(colour: QColor) -> QColor:
+    pale = QColor(colour)
+    pale.setAlphaF(0.45)
+    return pale

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,6 +14,7 @@ from semgfin_rt.contracts import REST, FloatArray, LabelArray, Recording, Signal
 from semgfin_rt.errors import RecordingError
 from semgfin_rt.recordings import db2_schema as schema
 from semgfin_rt.recordings.archive import read_member
+from semgfin_rt.recordings.limited_child import Limits, in_child
 from semgfin_rt.recordings.mat import Arrays, read_mat
 
 
@@ -39,8 +41,7 @@ def read_db2(path: Path, member: str | None = None) -> Recording:
     """
     where = f"'{path}'" if member is None else f"'{member}' in '{path}'"
     name = Path(member or path).name
-    with _open(path, member) as file:
-        arrays = read_mat(file, schema.WANTED, where)
+    arrays = _read_variables(path, member, schema.WANTED, where)
     return recording_from(arrays, where, name, str(path) if member is None else f"{path}:{member}")
 
 
@@ -55,8 +56,8 @@ def read_subject(path: Path) -> int:
     named = schema.parse_name(path.name)
     if named:
         return named[0]
-    with _open(path, None) as file:
-        return _scalar(read_mat(file, ("subject",), f"'{path}'"), "subject", f"'{path}'")
+    where = f"'{path}'"
+    return _scalar(_read_variables(path, None, ("subject",), where), "subject", where)
 
 
 def recording_from(arrays: Arrays, where: str, name: str, path: str) -> Recording:
@@ -149,10 +150,26 @@ def spread_repetitions(labels: LabelArray, repetitions: LabelArray) -> LabelArra
     return spread
 
 
+def _read_variables(path: Path, member: str | None, wanted: Iterable[str], where: str) -> Arrays:
+    arguments = str(path), member, list(wanted), where
+    arrays: Arrays = in_child(read_variables, *arguments, where=where, limits=Limits.for_file(path))
+    return arrays
+
+
+def read_variables(path: str, member: str | None, wanted: list[str], where: str) -> Arrays:
+    """Read some variables of a MATLAB file, or of one in a zip archive; for the limited child."""
+    with _open(Path(path), member) as file:
+        return read_mat(file, wanted, where)
+
+
 def _open(path: Path, member: str | None) -> BinaryIO:
     if member is not None:
         return io.BytesIO(read_member(path, member))
     try:
+        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+            raise RecordingError(
+                f"'{path}' cannot be read, since it is no file: give the path of a .mat file."
+            )
         return path.open("rb")
     except OSError as error:
         raise RecordingError(

@@ -12,6 +12,8 @@ from semgfin_rt.errors import RecordingError
 from semgfin_rt.recordings import db2_schema, threedc
 from semgfin_rt.recordings.archive import list_members
 from semgfin_rt.recordings.db2 import read_db2, read_subject
+from semgfin_rt.recordings.xdf import read_session
+from semgfin_rt.recordings.xdf_file import read_subject as read_session_subject
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ def iter_recordings(
     ----------
     path : Path
         A DB2 .mat file; a zip archive of them; a folder of both, also one level down
-        (``DB2_s1/S1_E1_A1.mat``); a 3DC folder or one ``Participant{p}`` of it.
+        (``DB2_s1/S1_E1_A1.mat``); a 3DC folder or one ``Participant{p}`` of it; an .xdf file.
     subjects : sequence of int, optional
         Those to read; all by default.
     exercise : {1, 2, 3}
@@ -91,10 +93,14 @@ def _find(path: Path, exercise: int) -> list[_Found]:
         ) from error
     if not path.exists():
         raise RecordingError(
-            f"'{path}' does not exist: give a DB2 file, zip or folder, or a 3DC folder."
+            f"'{path}' does not exist: give a DB2 file, zip or folder, a 3DC folder, or an .xdf "
+            "file."
         )
     if path.suffix.lower() == ".zip":
         return _find_in_zip(path, exercise)
+    if path.suffix.lower() == ".xdf":
+        subject = read_session_subject(path)
+        return [_Found(subject, f"'{path}'", partial(read_session, path))]
     return [_Found(read_subject(path), f"'{path}'", partial(read_db2, path))]
 
 

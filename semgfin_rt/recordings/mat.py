@@ -1,4 +1,8 @@
-"""MATLAB files in and out: named arrays of a v5 or v7.3 file."""
+"""MATLAB files in and out: named arrays of a v5 or v7.3 file.
+
+Files from elsewhere are read in the limited child (see `limited_child`): scipy's reader crashes on
+some damaged files, HDF5's has had a steady run of overflows, and both inflate what they are told.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,6 @@ from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.io import loadmat, savemat
-from scipy.io.matlab import MatReadError
 
 from semgfin_rt.errors import RecordingError
 
@@ -23,7 +25,6 @@ _USER_BLOCK = 512
 """MATLAB puts its own header before the HDF5 file, h5py does not."""
 # What scipy and h5py were seen to raise on damaged files.
 _DAMAGE = (
-    MatReadError,
     zlib.error,
     struct.error,
     OSError,
@@ -35,12 +36,11 @@ _DAMAGE = (
     AttributeError,
     UnboundLocalError,
     RuntimeError,
-    MemoryError,
 )
 
 
 def read_mat(file: BinaryIO, wanted: Iterable[str], where: str) -> Arrays:
-    """Read some variables of a MATLAB file, v5 (v6, v7) or v7.3.
+    """Read some variables of a MATLAB file, v5 (v6, v7) or v7.3; for the limited child.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def read_mat(file: BinaryIO, wanted: Iterable[str], where: str) -> Arrays:
         if _HDF5 in (head[: len(_HDF5)], head[_USER_BLOCK:]):
             arrays = _read_hdf5(file, wanted)
         elif head[126:128] in (b"IM", b"MI"):  # endian mark of a v5 header
-            arrays = loadmat(file, variable_names=list(wanted))
+            arrays = _read_v5(file, wanted)
         else:
             what = "not a MATLAB file" if head else "empty"
             raise RecordingError(f"{where} is {what}: give a .mat file of Ninapro DB2.")
@@ -84,16 +84,29 @@ def read_mat(file: BinaryIO, wanted: Iterable[str], where: str) -> Arrays:
     return arrays
 
 
+def _read_v5(file: BinaryIO, wanted: Iterable[str]) -> Arrays:
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        arrays: Arrays = loadmat(file, variable_names=list(wanted))
+    except MatReadError as error:
+        raise ValueError from error
+    return arrays
+
+
 def _read_hdf5(file: BinaryIO, wanted: Iterable[str]) -> Arrays:
     import h5py
 
+    arrays: Arrays = {}
     with h5py.File(file, "r") as h5:
-        found = {name: h5[name] for name in wanted if name in h5}
-        return {
-            name: np.ascontiguousarray(np.asarray(item).T)
-            for name, item in found.items()
-            if isinstance(item, h5py.Dataset)
-        }
+        for name in wanted:
+            # Links lead to other files, and so can the numbers of a dataset.
+            if isinstance(h5.get(name, getlink=True), h5py.HardLink):
+                item = h5[name]
+                if isinstance(item, h5py.Dataset) and not item.external and not item.is_virtual:
+                    arrays[name] = np.asarray(item).T
+    return arrays
 
 
 def write_mat(
@@ -115,6 +128,8 @@ def write_mat(
     RecordingError
         The file cannot be written.
     """
+    from scipy.io import savemat
+
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         try:

@@ -6,11 +6,13 @@ repetitions that differ, fatigue, tone at rest, sensor noise, what is left of ma
 quirks of DB2's labels. Accuracy on these is never accuracy on people.
 
 The order is random, unlike DB2's: each repetition is a cycle through all movements in an order of
-its own, so that no timetable can be learnt and repetitions lie apart in time, as fatigue does.
+its own, so that no timetable can be learnt and repetitions lie apart in time, as fatigue does. A
+timetable of somebody else's can be performed as well (`synthetic_performance`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -19,11 +21,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import signal
 
-from semgfin_rt.contracts import FloatArray, Recording
+from semgfin_rt.contracts import FloatArray, Recording, SignalSpec
 from semgfin_rt.errors import OptionError, RecordingError
 from semgfin_rt.recordings.anatomy import SYNERGIES, Arm, Floats, draw_arm
-from semgfin_rt.recordings.db2 import recording_from
-from semgfin_rt.recordings.db2_schema import RATE
+from semgfin_rt.recordings.db2 import recording_from, spread_repetitions
+from semgfin_rt.recordings.db2_schema import CLASSES, RATE, RING, channel_names
 from semgfin_rt.recordings.mat import Arrays, write_mat
 
 VOLTS = 4e-5
@@ -51,6 +53,19 @@ class Options(TypedDict, total=False):
     movement_s: float
     rest_s: float
     n_channels: int
+
+
+@dataclass(frozen=True)
+class Cue:
+    """A prompt of a timetable: which movement, and the samples at which it comes on and goes off.
+
+    They count from the first of the performance, at `RATE`.
+    """
+
+    movement: int
+    repetition: int
+    start: int
+    stop: int
 
 
 @dataclass(frozen=True)
@@ -132,6 +147,60 @@ def synthetic_subject(subject: int, seed: int, **options: Unpack[Options]) -> Re
     return recording_from(synthetic_variables(subject, seed, **options), where, "", where)
 
 
+def synthetic_performance(
+    subject: int, seed: int, cues: Sequence[Cue], n: int, *, n_channels: int = 12, take: int = 0
+) -> Recording:
+    """Let a synthetic subject follow a timetable of prompts.
+
+    Parameters
+    ----------
+    subject, seed : int
+        Fix the arm; it is not the arm of `synthetic_subject` of the same numbers.
+    cues : sequence of Cue
+        Ascending and apart; at least one.
+    n : int
+        Samples in all.
+    n_channels : int
+    take : int
+        Another take is another performance of the same arm under the same electrodes.
+
+    Returns
+    -------
+    Recording
+        Its labels are the truth: from when the muscles begin to work to when they begin to relax.
+
+    Raises
+    ------
+    OptionError
+        The subject does not know a movement.
+    """
+    unknown = [cue.movement for cue in cues if not 1 <= cue.movement <= len(SYNERGIES)]
+    if unknown:
+        raise OptionError(
+            f"a synthetic subject does not know movement {unknown[0]}: choose 1 to "
+            f"{len(SYNERGIES)}."
+        )
+    arm = draw_arm(np.random.default_rng((seed, subject)), n_channels)
+    rng = np.random.default_rng((seed, subject, 1 + take))
+    trials = [_reaction(rng, c.movement, c.repetition, c.start, c.stop) for c in cues]
+    labels, repetitions = np.zeros((2, n), np.int16)
+    for trial in trials:
+        labels[trial.start : trial.stop] = trial.movement
+        repetitions[trial.start : trial.stop] = trial.repetition
+    return Recording(
+        _emg(rng, arm, trials, n),
+        SignalSpec(channel_names(n_channels), RATE, "V"),
+        labels,
+        spread_repetitions(labels, repetitions),
+        CLASSES,
+        subject=subject,
+        dataset="synthetic",
+        path=f"synthetic subject {subject} of seed {seed}, take {take}",
+        test_repetitions=frozenset(),
+        ring=RING if n_channels >= len(RING) else (),
+    )
+
+
 def write_db2(path: Path, variables: Arrays) -> None:
     """Write the variables of a DB2 file as MATLAB v5; the file appears whole or not at all.
 
@@ -186,12 +255,17 @@ def _timetable(
     at = resting
     for repetition in range(1, repetitions + 1):
         for movement in rng.permutation(movements) + 1:
-            delay, late = rng.uniform((0.2, 0.1), (0.6, 0.5)) * RATE
-            trials.append(
-                _Trial(int(movement), repetition, at, int(at + delay), int(at + moving + late))
-            )
+            trials.append(_reaction(rng, int(movement), repetition, at, at + moving))
             at += moving + resting
     return trials, at
+
+
+def _reaction(
+    rng: np.random.Generator, movement: int, repetition: int, prompt: int, end: int
+) -> _Trial:
+    """Follow a prompt as people do: late to begin, and late to end."""
+    delay, late = rng.uniform((0.2, 0.1), (0.6, 0.5)) * RATE
+    return _Trial(movement, repetition, prompt, int(prompt + delay), int(end + late))
 
 
 def _labels(

@@ -5,6 +5,9 @@ recognition", Sensors 2019. A ring of 10 electrodes, 1 kHz, raw ADC counts; fold
 ``Participant{p}/{train,test}/EMG/3dc_EMG_gesture_{repetition}_{class}.txt``.
 
 The label is the prompt, so reaction lag lies inside each file.
+
+These files are read in this process, not in the limited child: text holds no sizes or offsets that
+would lead the reader astray, and no more numbers than it has characters.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ CLASSES = dict(
 )
 CYCLES = tuple((part, repetition) for part in ("train", "test") for repetition in range(4))
 """Recording session and repetition of repetitions 0 to 7, in order."""
+_LARGEST = 32 << 20  # bytes of one file; a real one has 0.2 MB
 TEST_REPETITIONS = frozenset(n for n, (part, _) in enumerate(CYCLES) if part == "test")
 
 
@@ -122,6 +126,10 @@ def read_3dc(path: Path) -> Recording:
 def _read_text(path: Path) -> npt.NDArray[np.int32]:
     """One file, (n_samples, 10)."""
     try:
+        size = path.stat().st_size if path.is_file() else -1  # opening a pipe would wait for ever
+        if not 0 <= size <= _LARGEST:
+            what = "is no file" if size < 0 else f"has {size} bytes, more than any of 3DC"
+            raise RecordingError(f"'{path}' {what}: clone the 3DC dataset again.")
         text = path.read_text(encoding="ascii", errors="replace")
     except OSError as error:
         raise RecordingError(

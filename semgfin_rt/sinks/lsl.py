@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class DecisionLayout:
     class_ids: tuple[int, ...]
     class_names: tuple[str, ...]
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """Name of every column."""
         probabilities = tuple(f"p_{c}" for c in self.class_ids)

@@ -1,12 +1,16 @@
-"""How many samples a stream has lost, judged by its timestamps.
+"""How many samples a stream has lost: counted by its counter, or judged by its timestamps.
 
-A step between two timestamps proves nothing: a sender that pushes 100 samples every 50 ms stamps
-them all at once, and a player that was held up pushes the rest in a rush. What a loss leaves
-behind is a deficit that stays: the clock has gone on for longer than the samples account for, and
-no burst makes up for it.
+With a counter channel there is nothing to judge. Without one, a step between two timestamps
+proves nothing: a sender that pushes 100 samples every 50 ms stamps them all at once, and one that
+was held up pushes the rest in a rush. What a loss leaves behind is a deficit that stays: the clock
+has gone on for longer than the samples account for, and no burst makes up for it.
 """
 
 from __future__ import annotations
+
+import math
+
+from semgfin_rt.lsl import COUNTER_SPAN
 
 GAP_S = 0.020
 """A deficit of at most this is jitter."""
@@ -59,3 +63,29 @@ class GapFinder:
                 self._floor, self._since = self._least, None
                 return round(self._least - self._before)
         return 0
+
+
+class CounterGaps:
+    """Counts losses by the counter channel, at once and to the sample.
+
+    A value that is no number, or that steps back (the sender began again, or repeated a sample),
+    counts no loss.
+    """
+
+    def __init__(self) -> None:
+        self._expected: int | None = None
+
+    def lost_before(self, count: float) -> int:
+        """Take the counter of the next sample; return how many are lost before it."""
+        if not math.isfinite(count):
+            count = self._expected or 0
+        value = int(count) % COUNTER_SPAN
+        lost = 0 if self._expected is None else (value - self._expected) % COUNTER_SPAN
+        self._expected = (value + 1) % COUNTER_SPAN
+        return lost if lost < COUNTER_SPAN // 2 else 0
+
+    def goes_on(self, count: float, at_most: int) -> bool:
+        """Whether `count` follows the last, with no more than `at_most` samples in between."""
+        if self._expected is None or not math.isfinite(count):
+            return False
+        return (int(count) - self._expected) % COUNTER_SPAN <= at_most

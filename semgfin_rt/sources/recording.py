@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from semgfin_rt.contracts import NO_LABEL, Chunk, Recording, TruthEvent
+from semgfin_rt.contracts import NO_LABEL, Chunk, Event, Recording, TruthEvent
 
 
 class RecordingSource:
@@ -59,6 +59,13 @@ class RecordingSource:
         self._at, self.ended = stop, stop == len(recording.samples)
         times = np.arange(start, stop) / self.spec.rate
         return Chunk(recording.samples[start:stop], start, times, int(start in recording.breaks))
+
+    def events(self) -> list[Event]:
+        """Return what happened to it since the last call: nothing ever does."""
+        return []
+
+    def accept(self, uid: str) -> None:
+        """Take any word: it changes nothing here."""
 
     def close(self) -> None:
         """Nothing is open. May be called again."""

@@ -1,29 +1,28 @@
 """What one method decided on one person's test windows -> figures.
 
-Accuracies are those of `semgfin_rt.scoring`. A change of label is known to a hop: it lies between
-the newest samples of two successive windows, and counts as midway. Windows of different stretches
-never count as successive.
+Accuracies, onsets and false activations are those of `semgfin_rt.scoring`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
-from semgfin_rt.contracts import NO_LABEL, REST, FloatArray, LabelArray
+from semgfin_rt.contracts import NO_LABEL, FloatArray, LabelArray
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.scoring import accuracy, balanced_accuracy, class_index, majority, tally
+from semgfin_rt.scoring import (
+    Course,
+    accuracy,
+    balanced_accuracy,
+    class_index,
+    majority,
+    tally,
+)
 from semgfin_rt.train.results import Detail, Figure
 from semgfin_rt.train.test_windows import TestWindows
 
 NEAR_MS = 300.0
 """Transition windows: newest sample within this of a change of label, either side."""
-GRACE_MS = 300.0
-"""After a movement ends, a decision on a movement is no false activation for so long."""
-IN_A_ROW = 5
-"""Equal correct decisions that make an onset found."""
 BINS = 10
 REJECT_RATES = (0.01, 0.05, 0.1, 0.2)
 
@@ -65,8 +64,7 @@ def measure(
     decided, confidence = decide(output, contract)
     truth, ids = windows.truth, contract.class_ids
     counts = tally(truth, decided, windows.steady, windows.present, ids)
-    course = _Course.of(windows, contract)
-    near = course.near_changes()
+    near = near_changes(windows, contract)
     close = tally(truth[near], decided[near], windows.steady[near], windows.present[near], ids)
 
     values: list[tuple[str, int, float | None]] = []
@@ -84,12 +82,13 @@ def measure(
         ("transition_errors", first, _wrong(close.confusion[0]) / wrong if wrong else None),
     ]
     if contract.horizons[0] == 0:  # without a decision on the present there is no delay
-        delay, missed = course.onsets(decided[:, 0], contract)
-        false = course.false_activations(decided[:, 0]) if contract.has_rest else None
+        course = Course(contract)
+        onsets = course.push(windows.newest, windows.present, decided[:, 0]) + course.end()
+        delays = [o.delay_ms for o in onsets if o.delay_ms is not None]
         values += [
-            ("onset_delay_ms", first, delay),
-            ("onsets_missed", first, missed),
-            ("false_activations_per_min", first, false),
+            ("onset_delay_ms", first, float(np.median(delays)) if delays else None),
+            ("onsets_missed", first, (len(onsets) - len(delays)) / len(onsets) if onsets else None),
+            ("false_activations_per_min", first, course.false_activations),
         ]
     _, known = class_index(truth[:, 0], ids)
     calibration: list[tuple[float, float, int]] = []
@@ -143,87 +142,18 @@ def _wrong(confusion: npt.NDArray[np.int64]) -> int:
     return int(confusion.sum() - np.trace(confusion))
 
 
-# ---------------------------------------------------------------------------------- in time
-@dataclass(frozen=True, eq=False)
-class _Course:
-    """The windows on a clock.
-
-    Attributes
-    ----------
-    clock : (n_windows,) float64
-        Of the newest sample, in ms; stretches lie far apart.
-    hop_ms : float
-    follows : (n_windows,) bool
-        Comes one hop after the window before.
-    present : (n_windows,) int16
-        True label of the newest sample.
-    changed : (n_windows,) bool
-        The label changed since the window before.
-    """
-
-    clock: npt.NDArray[np.float64]
-    hop_ms: float
-    follows: BoolArray
-    present: LabelArray
-    changed: BoolArray
-
-    @classmethod
-    def of(cls, windows: TestWindows, contract: ModelContract) -> _Course:
-        n = len(windows.newest)
-        follows = np.insert(np.diff(windows.newest) == contract.hop, 0, False)[:n]
-        differs = np.insert(np.diff(windows.present) != 0, 0, False)[:n]
-        ms = 1000 / contract.rate
-        clock = windows.newest * ms + _APART_MS * np.cumsum(~follows)
-        return cls(clock, contract.hop * ms, follows, windows.present, follows & differs)
-
-    @property
-    def changes(self) -> npt.NDArray[np.float64]:
-        """Clock of every change of label, (n_changes,)."""
-        return self.clock[self.changed] - self.hop_ms / 2
-
-    def near_changes(self) -> BoolArray:
-        """Whether each window is one of a transition."""
-        changes = np.concatenate([[-np.inf], self.changes, [np.inf]])
-        after = np.searchsorted(changes, self.clock)
-        to_last, to_next = self.clock - changes[after - 1], changes[after] - self.clock
-        return np.asarray(np.minimum(to_last, to_next) <= NEAR_MS)
-
-    def onsets(
-        self, decided: LabelArray, contract: ModelContract
-    ) -> tuple[float | None, float | None]:
-        """Median delay in ms of the onsets found, and the share that was missed.
-
-        An onset is a change to a movement that the model knows and that lasts long enough to be
-        found; it is missed when the label changes again, or the stretch ends, before it is.
-        """
-        movements = [i for i in contract.class_ids if i != REST]
-        starts = np.flatnonzero(self.changed & np.isin(self.present, movements))
-        edges = np.append(np.flatnonzero(self.changed | ~self.follows), len(self.clock))
-        delays, missed = [], 0
-        for start in starts:
-            stop = edges[np.searchsorted(edges, start, side="right")]
-            if stop - start < IN_A_ROW:
-                continue
-            right = decided[start:stop] == self.present[start]
-            rows = np.lib.stride_tricks.sliding_window_view(right, IN_A_ROW).all(axis=1)
-            if rows.any():
-                waited = self.clock[start + rows.argmax()] - self.clock[start]
-                delays.append(float(waited + self.hop_ms / 2))
-            else:
-                missed += 1
-        n = len(delays) + missed
-        return (float(np.median(delays)) if delays else None, missed / n if n else None)
-
-    def false_activations(self, decided: LabelArray) -> float | None:
-        """Count changes from no movement to a movement, a minute of rest; None without rest."""
-        rest = self.present == REST
-        ends = np.append(-np.inf, self.changes[rest[self.changed]])
-        since = self.clock - ends[np.searchsorted(ends, self.clock) - 1]
-        counted = rest & (since > GRACE_MS)
-        minutes = counted.sum() * self.hop_ms / 60_000
-        moves = (decided != REST) & (decided != NO_LABEL)
-        starts = self.follows & moves & ~np.roll(moves, 1)
-        return float((starts & counted).sum() / minutes) if minutes else None
+def near_changes(windows: TestWindows, contract: ModelContract) -> BoolArray:
+    """Whether each window is one of a transition, (n_windows,)."""
+    n = len(windows.newest)
+    ms = 1000 / contract.rate
+    follows = np.insert(np.diff(windows.newest) == contract.hop, 0, False)[:n]
+    differs = np.insert(np.diff(windows.present) != 0, 0, False)[:n]
+    clock = windows.newest * ms + _APART_MS * np.cumsum(~follows)
+    changes = clock[follows & differs] - contract.hop * ms / 2  # midway, see `scoring`
+    changes = np.concatenate([[-np.inf], changes, [np.inf]])
+    after = np.searchsorted(changes, clock)
+    to_last, to_next = clock - changes[after - 1], changes[after] - clock
+    return np.asarray(np.minimum(to_last, to_next) <= NEAR_MS)
 
 
 # ------------------------------------------------------------------------------- confidence

@@ -12,7 +12,7 @@ from semgfin_rt.app.display import (
     lanes,
     step_lane,
 )
-from semgfin_rt.contracts import SignalSpec, TruthEvent
+from semgfin_rt.contracts import Event, SignalSpec, State, TruthEvent
 from semgfin_rt.engine.snapshot import NO_HEALTH, Snapshot
 
 SPEC = SignalSpec(("a", "b"), 100.0, "V")
@@ -141,3 +141,34 @@ def test_view_starts_afresh_with_a_new_stream(contract):
     view.update(snapshot([decide(9, label=0)], truth=(TruthEvent(0, 0, 1),)))
     assert [r.label for r in view.ribbon.segments("now")] == [0]
     assert [r.label for r in view.ribbon.segments("truth")] == [0]
+
+
+def test_stale_decision_stands_before_the_last_one_until_signal_comes(contract):
+    view = LiveView(contract)
+    assert view.published is None
+    last = decide(9)
+    view.update(snapshot([last]))
+    assert view.published is last
+    silent = decide(9, label=0, state=State.STALE)
+    view.update(replace(snapshot(), stale=silent))
+    assert (view.published, view.decision) == (silent, last)
+    assert [r.label for r in view.ribbon.segments("now")] == [6]  # of windows alone
+    view.update(snapshot([decide(10)]))
+    assert view.published.sample == 10
+
+
+def test_the_newest_events_are_kept(contract):
+    view = LiveView(contract)
+    for i in range(0, 600, 3):
+        events = tuple(Event(float(n), "loss", str(n)) for n in range(i, i + 3))
+        view.update(replace(snapshot(), events=events))
+    assert (len(view.events), view.n_events) == (500, 600)
+    assert [view.events[0].text, view.events[-1].text] == ["100", "599"]
+
+
+def test_model_and_recording_are_the_engines_word(contract):
+    view = LiveView(contract)
+    view.update(replace(snapshot(), model="m", recording="r.xdf"))
+    assert (view.model, view.recording) == ("m", "r.xdf")
+    view.update(snapshot())
+    assert (view.model, view.recording) == ("", "")

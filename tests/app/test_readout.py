@@ -1,17 +1,21 @@
+import time
+
 import numpy as np
 import pytest
 
 from semgfin_rt.app.readout import (
     UNKNOWN,
+    clock_text,
     feature_text,
     forecast_text,
     lane_text,
     percentiles,
     share,
+    silence_text,
     spoken,
     status_tiles,
 )
-from semgfin_rt.contracts import NO_LABEL, Movement, State
+from semgfin_rt.contracts import NO_LABEL, Decision, Movement, State
 from semgfin_rt.engine.snapshot import Health, Percentiles
 from semgfin_rt.model_contract import ClassLabel, ModelContract, NetworkSpec
 
@@ -89,6 +93,8 @@ def test_nan_is_never_written():
         (move(0, 6), "fist"),
         (move(0, NO_LABEL, State.REJECT), "rejected"),
         (move(0, 6, State.HOLD), "fist"),
+        (move(0, 6, State.STALE), "fist"),
+        (move(0, NO_LABEL, State.STALE), "no signal"),
     ],
 )
 def test_movement_in_words(movement, words):
@@ -118,3 +124,24 @@ def test_scale_in_words(half_lane, unit, words):
 def test_feature_in_words():
     words = feature_text("rms", "ch3", 0.5, 0.75)
     assert words == "rms, ch3: FIN +0.50 SD, closed form +0.75 SD, difference -0.25 SD"
+
+
+def stale(age_ms):
+    return Decision(0, 0.0, (move(0, 6, State.STALE),), np.zeros((1, 1, 1), np.float32), age_ms)
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "value", "words"),
+    [(640.04, "640.0", "no signal for 0.6 s"), (61_400.0, "61,400", "no signal for 61.4 s")],
+)
+def test_silence_in_words(age_ms, value, words):
+    assert silence_text(stale(age_ms)) == words
+    tiles = {t.caption: t for t in status_tiles(health(stale=7), None, 10.0, stale(age_ms))}
+    assert (tiles["age ms"].value, tiles["age ms"].alarm) == (value, True)
+    assert tiles["stale"].value == "7"
+    assert silence_text(None) == ""
+
+
+def test_time_of_day():
+    noon = time.mktime((2026, 7, 1, 12, 0, 5, 0, 0, -1))
+    assert clock_text(100.0, noon - 100.0) == "12:00:05"

@@ -53,3 +53,64 @@ def test_truth_holds_until_the_next_event_and_ends(contract):
     ribbon.push_truth([TruthEvent(160, NO_LABEL, 0, end=True)])
     ribbon.push([decide(170)])
     assert ribbon.segments("truth")[-1].stop == pytest.approx(-0.11)
+
+
+# ---------------------------------------------------------- whether a forecast held
+def test_a_forecast_is_checked_against_the_truth_once_it_is_there(contract):
+    ribbon = Ribbon(contract)
+    ribbon.push(decide(s, label=0, ahead=6) for s in range(100))  # speaks of 5 .. 104
+    ribbon.push_truth([TruthEvent(0, 0, 1), TruthEvent(50, 6, 1)])
+    checks = ribbon.checks("+50 ms")
+    assert checks == [
+        (pytest.approx(-0.95), pytest.approx(-0.50), False),
+        (pytest.approx(-0.50), 0.0, True),  # and nothing is said of what lies ahead
+    ]
+    assert ribbon.checks("now") == ribbon.checks("truth") == []
+
+
+def test_truth_that_comes_late_changes_the_verdict(contract):
+    ribbon = Ribbon(contract)
+    ribbon.push_truth([TruthEvent(0, 0, 1)])
+    ribbon.push(decide(s, ahead=6) for s in range(50))
+    assert [c.held for c in ribbon.checks("+50 ms")] == [False]
+    ribbon.push_truth([TruthEvent(20, 6, 1)])
+    assert [c.held for c in ribbon.checks("+50 ms")] == [False, True]
+
+
+def test_live_a_forecast_is_checked_against_the_decision(contract):
+    ribbon = Ribbon(contract)
+    ribbon.push(decide(s, label=6 * (s >= 20), ahead=6 * (s >= 18)) for s in range(60))
+    # The forecast for 20 .. 22 was made at 15 .. 17, and wrong.
+    checks = [
+        (round(60 + 100 * c.start), round(60 + 100 * c.stop), c.held)
+        for c in ribbon.checks("+50 ms")
+    ]
+    assert checks == [(5, 20, True), (20, 23, False), (23, 60, True)]
+
+
+@pytest.mark.parametrize(
+    "silent", [{"label": NO_LABEL, "state": State.REJECT}, {"label": 0, "state": State.STALE}]
+)
+def test_what_says_nothing_is_not_checked(contract, silent):
+    ribbon = Ribbon(contract)
+    ribbon.push(decide(s) for s in range(20))
+    ribbon.push(decide(s, **silent) for s in range(20, 40))
+    ribbon.push(decide(s) for s in range(40, 60))
+    checks = [
+        (round(60 + 100 * c.start), round(60 + 100 * c.stop)) for c in ribbon.checks("+50 ms")
+    ]
+    assert checks == [(5, 20), (45, 60)]  # neither of rejected forecasts, nor against them
+
+
+def test_a_truth_that_the_model_does_not_know_is_no_check(contract):
+    ribbon = Ribbon(contract)
+    ribbon.push(decide(s) for s in range(40))
+    ribbon.push_truth([TruthEvent(0, 6, 1), TruthEvent(20, 99, 1)])
+    (check,) = ribbon.checks("+50 ms")
+    assert check == (pytest.approx(-0.35), pytest.approx(-0.20), True)
+
+
+def test_a_hole_parts_checks_that_say_the_same(contract):
+    ribbon = Ribbon(contract)
+    ribbon.push(decide(s) for s in (*range(20), *range(40, 60)))
+    assert [c.held for c in ribbon.checks("+50 ms")] == [True, True]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from decisions import tiny_contract
 
 from semgfin_rt.app.scenario import (
     Expect,
@@ -15,6 +16,7 @@ from semgfin_rt.app.scenario import (
     make_scenario,
     read_scenario,
 )
+from semgfin_rt.decision import PolicySpec
 from semgfin_rt.errors import CheckpointError, OptionError
 from semgfin_rt.recordings.synthetic import write_subject
 
@@ -33,6 +35,8 @@ vote = 3
 reject = 0.2
 hold_ms = 50
 rest_gate = false
+thresholds = { 6 = 0.4, Rest = 0.3 }
+hysteresis = 2
 [expect]
 accuracy_min = 0.5
 latency_p95_ms_max = 8
@@ -68,6 +72,9 @@ def test_every_key_reaches_the_session(folder):
     assert settings.horizons_ms == (0, 100)
     assert (settings.vote, settings.reject, settings.hold_ms) == (3, 0.2, 50)
     assert settings.rest_gate is False
+    assert settings.policy(tiny_contract()) == PolicySpec(
+        3, 0.2, 50, False, thresholds=((6, 0.4), (0, 0.3)), hysteresis=2
+    )
     source = scenario.replay(folder)
     assert (source.speed, source.loop) == (2, True)
     assert source.recording.subject == 2

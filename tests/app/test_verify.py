@@ -45,8 +45,20 @@ def test_windows_that_are_not_finite_are_rejected_in_both(model):
     recording = counting_recording(2000)
     recording.samples[1000, 1] = np.nan
     found = verify(model, recording)
-    assert found.not_finite == 10  # windows that hold one sample, at this hop
+    assert found.not_finite == found.untrusted == 10  # windows that hold one sample, at this hop
     assert found.different == 0
+
+
+def test_windows_of_bad_quality_are_rejected_in_both(model):
+    recording = counting_recording(4000, breaks=(1510,))
+    recording.samples[500, 0] = np.inf
+    recording.samples[1000:1100, 1] = 1e8  # a rail, then a flat channel across the break
+    recording.samples[1400:1600, 2] = 3.0
+    recording.samples[2500:2560, 0] = np.nan
+    found = verify(model, recording)
+    assert found.different == 0
+    assert found.not_finite == 10 + 13
+    assert found.not_finite < found.untrusted < found.compared
 
 
 def test_a_damaged_window_that_is_not_rejected_is_a_difference(model, monkeypatch):

@@ -54,10 +54,14 @@ def test_bench_refuses_before_it_begins(tmp_path, monkeypatch, capsys):
 
 def test_doctor_judges(tmp_path, monkeypatch, capsys):
     model, file = tiny_checkpoint(tmp_path / "M"), tmp_path / "d.json"
-    code = ended(monkeypatch, "doctor", "--model", model, "--minutes", 0.02, "--json", file)
+    code = ended(
+        monkeypatch, "doctor", "--timing", "--model", model, "--minutes", 0.02, "--json", file
+    )
     found = json.loads(file.read_text())
     assert found["decisions"] == found["expected_decisions"] == 1 + (2400 - 200) // 20
     printed = capsys.readouterr().out
+    assert "loopback: a stream was found" in printed
+    assert {f["what"] for f in found["findings"]} >= {"library", "scope", "ports", "streams"}
     assert "end to end: p50 / p95 / p99" in printed
     assert code == (3 if found["reasons"] else 0)
     assert ("keeps up with this checkpoint" in printed) is (code == 0)

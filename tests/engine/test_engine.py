@@ -17,7 +17,8 @@ from signals import counting_recording, tiny_checkpoint
 from semgfin_rt import lsl
 from semgfin_rt.contracts import Decision
 from semgfin_rt.engine.build import build_engine, build_pipeline
-from semgfin_rt.engine.loop import Engine, Step
+from semgfin_rt.engine.loop import Engine
+from semgfin_rt.engine.parts import Step
 from semgfin_rt.engine.player import Player
 from semgfin_rt.engine.spec import EngineSpec
 from semgfin_rt.errors import ContractMismatchError, OptionError, StreamError
@@ -56,7 +57,7 @@ def test_recording_is_decided_whole(model):
     health = engine.health()
     assert [d.sample for d in decisions] == list(range(199, 1000, 20))
     assert health.decisions == health.expected == len(decisions) == 41
-    assert (health.received, health.lost, health.skipped, health.late) == (1000, 0, 0, 0)
+    assert (health.received, health.lost, health.skipped) == (1000, 0, 0)
     assert decisions[0].features.shape == (2, 2, 3)
     assert all(math.isfinite(d.age_ms) for d in decisions)
     assert set(health.latency_ms) == {
@@ -149,6 +150,8 @@ def test_through_lsl_as_without(model, speed):
     same(decisions, offline)
     assert health.latency_ms["end_to_end"].p50 < 10  # a tenth of it, on a free machine
     published = [layout.decode(r, t) for r, t in zip(rows, stamps, strict=True)]
+    stale = health.stale  # the end of a replay may be told later than the signal grows stale
+    published = published[: len(published) - stale]
     assert [(p.sample, p.age_ms) for p in published] == [(d.sample, d.age_ms) for d in decisions]
     truth = [e for s in steps for e in s.truth]
     assert [e.sample for e in truth] == list(range(0, 4001, 500))

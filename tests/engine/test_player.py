@@ -87,6 +87,21 @@ def test_speed_and_loop():
     assert [e.sample for e in events] == [0, 500, 1000, 1200, 1700, 2200, 2400, 2900, 3000]
 
 
+def test_counter_goes_on_where_the_player_before_stopped():
+    from semgfin_rt import lsl
+
+    with Player(counting_recording(40), wait_for_truth=False, counter=2**24 - 10) as player:
+        (found,) = lsl.find_streams(3.0, source_id=player.source_id)
+        inlet = lsl.open_inlet(found, 10)
+        inlet.open_stream(3.0)
+        rows = [inlet.pull_sample(2.0)[0] for _ in range(40)]
+        source = LslSource(source_id=player.source_id)
+        source.connect()
+        source.close()
+    assert len(rows[0]) == len(source.spec.channels) + 1
+    assert [row[-1] for row in rows] == [(2**24 - 10 + i) % 2**24 for i in range(40)]
+
+
 def test_markers_carry_the_time_of_their_sample():
     from semgfin_rt import lsl
 

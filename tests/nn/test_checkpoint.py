@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save, save_file
 from signals import tiny_checkpoint, tiny_contract
 
 from semgfin_rt.errors import CheckpointError
-from semgfin_rt.nn import checkpoint, checkpoint_folder
+from semgfin_rt.nn import checkpoint_folder
 from semgfin_rt.nn.checkpoint import load_checkpoint, save_checkpoint
 from semgfin_rt.nn.checkpoint_folder import CARD, CONTRACT, WEIGHTS, load_contract, sha256
 from semgfin_rt.nn.network import Network
@@ -143,7 +143,7 @@ def test_a_huge_header(folder, length):
 
 
 def test_a_header_over_the_limit_though_the_file_is_as_long(folder, monkeypatch):
-    monkeypatch.setattr(checkpoint, "_LARGEST_HEADER", 100)
+    monkeypatch.setattr(checkpoint_folder, "_LARGEST_HEADER", 100)
     assert "is not a safetensors file" in refusal(folder)
 
 

@@ -2,12 +2,16 @@
 
 import logging
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from PyQt6.QtWidgets import QApplication
 
+from semgfin_rt.app.preferences import VARIABLE
+from semgfin_rt.app.studio import Stage, Studio
 from semgfin_rt.app.watch import Watch
-from semgfin_rt.contracts import NO_LABEL, REST, Decision, Movement, State, TruthEvent
+from semgfin_rt.contracts import NO_LABEL, REST, Decision, Event, Movement, State, TruthEvent
 from semgfin_rt.engine.snapshot import Health, Percentiles, Snapshot
 from semgfin_rt.model_contract import ClassLabel, ModelContract, NetworkSpec
 
@@ -75,6 +79,7 @@ class Feed:
         self.snapshots = deque()
         self.watch = Watch(contract, has_truth=True)
         self.closed = 0
+        self.sent = []
         self.polls = 0
         self._rng = np.random.default_rng(seed)
         self._order = order
@@ -96,6 +101,13 @@ class Feed:
     def truth_at(self, sample):
         return self.watch.truth_at(sample)
 
+    @property
+    def scores(self):
+        return self.watch.running.scores()
+
+    def send(self, command):
+        self.sent.append(command)
+
     def close(self):
         self.closed += 1
 
@@ -109,6 +121,20 @@ class Feed:
             self.snapshots.append(self.snapshot(every))
         if lost:
             self.sample += lost
+        return self
+
+    def silence(self, age_ms, events=()):
+        """Queue a snapshot of an engine to which no signal comes."""
+        last = self.decision(self.sample)
+        movements = tuple(replace(m, label=REST, state=State.STALE) for m in last.movements)
+        stale = replace(last, movements=movements, age_ms=age_ms)
+        self.snapshots.append(replace(self.snapshot(0), stale=stale, events=tuple(events)))
+        return self
+
+    def tell(self, *texts, kind="loss"):
+        """Queue a snapshot with events."""
+        events = tuple(Event(1.0, kind, text) for text in texts)
+        self.snapshots.append(replace(self.snapshot(0), events=events))
         return self
 
     def end(self, phase="ended", message="the replay is over"):
@@ -188,7 +214,44 @@ def feed(contract):
     return Feed(contract)
 
 
+@pytest.fixture
+def studio(contract, feed):
+    """A studio that has the feed open, as if it were a session."""
+    return Studio(Stage("replay", contract, feed))
+
+
+@pytest.fixture(autouse=True)
+def preferences_file(tmp_path, monkeypatch):
+    """Keep what a window remembers to its test."""
+    path = tmp_path / "preferences" / "window.json"
+    monkeypatch.setenv(VARIABLE, str(path))
+    return path
+
+
 @pytest.fixture(autouse=True)
 def _no_log_output(caplog):
     """Keep what the window logs for the tests that read it."""
     caplog.set_level(logging.ERROR)
+
+
+@pytest.fixture
+def open_window(qtbot, studio):
+    """Make windows whose frames the test counts itself."""
+
+    from semgfin_rt.qt.window import MainWindow
+
+    def make(theme="dark", preferences=None, size=(1280, 800)):
+        made = MainWindow(studio, theme, preferences)
+        made.timer.stop()
+        qtbot.addWidget(made)
+        made.resize(*size)
+        made.show()
+        QApplication.processEvents()
+        return made
+
+    return make
+
+
+@pytest.fixture
+def window(open_window):
+    return open_window()

@@ -1,7 +1,10 @@
 """Zip archives: Ninapro's layout is read, anything harmful is refused."""
 
+import os
 import stat
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,7 @@ import pytest
 
 from semgfin_rt.errors import RecordingError
 from semgfin_rt.recordings import archive, load
-from semgfin_rt.recordings.archive import list_members, read_member
+from semgfin_rt.recordings.archive import check_members, list_members, read_member
 from semgfin_rt.recordings.db2 import read_db2
 
 
@@ -64,14 +67,46 @@ def test_slip_is_refused(name, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["slip.zip"]
 
 
-def test_link_is_refused(tmp_path):
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFBLK])
+def test_link_and_device_are_refused(kind, tmp_path):
     link = zipfile.ZipInfo("S1_E1_A1.mat")
-    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    link.external_attr = (kind | 0o777) << 16
     path = tmp_path / "link.zip"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr(link, "/etc/passwd")
     with pytest.raises(RecordingError, match="a link"):
         load(path)
+
+
+@pytest.mark.parametrize("name", ["DB2_s1/S1_E1_A1.zip", "inner.ZIP", "S1_E1_A1.mat.gz", "a.tar"])
+def test_an_archive_inside_is_refused(name, variables, write_v5, tmp_path):
+    good = write_v5(variables).read_bytes()
+    path = _zip(tmp_path / "outer.zip", {"S1_E1_A1.mat": good, name: b"x"})
+    with pytest.raises(RecordingError, match=r"holds the archive .*: unpack the outer one"):
+        load(path)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("other", ["S1_E1_A1.mat", "s1_e1_a1.MAT"])
+def test_a_name_twice_is_refused(other, tmp_path):
+    path = tmp_path / "twice.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("S1_E1_A1.mat", "one")
+        file.writestr(other, "two")
+    with pytest.raises(RecordingError, match=r"'S1_E1_A1.mat' more than once"):
+        load(path)
+
+
+def test_too_many_members_are_refused(tmp_path):
+    path = _zip(tmp_path / "many.zip", {str(n): b"" for n in range(10_001)})
+    with pytest.raises(RecordingError, match="holds 10001 files"):
+        load(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.zip")
+    with pytest.raises(RecordingError, match="is no file"):
+        list_members(tmp_path / "pipe.zip")
 
 
 def test_bomb_is_refused_by_its_ratio(tmp_path):
@@ -86,7 +121,7 @@ def test_bomb_is_refused_by_its_size(tmp_path, monkeypatch):
     assert len(list_members(path)) == 4
     monkeypatch.setattr(archive, "MAX_BYTES", 1_000_000)
     with pytest.raises(RecordingError, match="to 1200000 bytes"):
-        list_members(path)
+        check_members(str(path))
 
 
 def test_a_size_that_lies_is_refused(variables, write_v5, tmp_path):
@@ -97,6 +132,37 @@ def test_a_size_that_lies_is_refused(variables, write_v5, tmp_path):
     raw[entry + 24 : entry + 28] = (1000).to_bytes(4, "little")
     path.write_bytes(raw)
     with pytest.raises(RecordingError):
+        load(path)
+
+
+@pytest.mark.parametrize("claimed", [1000, 20_000_000])
+def test_no_more_is_inflated_than_a_member_claims(claimed, tmp_path):
+    """Neither a smaller nor a larger size helps a member, even with a checksum that fits."""
+    content = np.random.default_rng(0).bytes(100_000) * 10
+    path = _zip(tmp_path / "lie.zip", {"S1_E1_A1.mat": content})
+    raw = bytearray(path.read_bytes())
+    for mark, at in ((b"PK\3\4", 14), (b"PK\1\2", 16)):
+        entry = raw.rindex(mark)
+        struct.pack_into("<I", raw, entry + at, zlib.crc32(content[:claimed]))
+        struct.pack_into("<I", raw, entry + at + 8, claimed)
+    path.write_bytes(raw)
+    if claimed < len(content):
+        assert read_member(path, "S1_E1_A1.mat") == content[:claimed]
+    else:
+        with pytest.raises(RecordingError, match="is not of the 20000000 bytes"):
+            read_member(path, "S1_E1_A1.mat")
+
+
+def test_members_that_overlap_are_a_bomb(tmp_path):
+    """2000 entries of the directory for the same stored bytes: each alone inflates 10 times."""
+    path = _zip(tmp_path / "overlap.zip", {"S0001_E1.mat": b"0123456789" * 20_000})
+    data = path.read_bytes()
+    start, end = data.index(b"PK\1\2"), data.index(b"PK\5\6")
+    entry = data[start:end]
+    entries = b"".join(entry.replace(b"S0001", b"S%04d" % n) for n in range(2000))
+    tail = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 2000, 2000, len(entries), start, 0)
+    path.write_bytes(data[:start] + entries + tail)
+    with pytest.raises(RecordingError, match="to 400000000 bytes"):
         load(path)
 
 

@@ -1,5 +1,9 @@
 """Every quirk of DB2's files, on files of its exact schema."""
 
+import os
+from pathlib import Path
+
+import h5py
 import numpy as np
 import pytest
 from scipy.io import savemat
@@ -255,6 +259,51 @@ def test_truncated_v73_is_refused(kept, variables, write_v73):
     path.write_bytes(content[: int(kept * len(content))])
     with pytest.raises(RecordingError, match="is damaged"):
         read_db2(path)
+
+
+@pytest.mark.parametrize("kind", ["soft link", "external link", "external numbers", "virtual"])
+def test_a_v73_file_reads_no_other_file(kind, variables, write_v73, tmp_path):
+    """HDF5 can name any file of the machine as the place of a dataset."""
+    emg = variables.pop("emg")
+    path = write_v73(variables)
+    (tmp_path / "secret").write_bytes(emg.T.tobytes())
+    with h5py.File(tmp_path / "secret.h5", "w") as other:
+        other["emg"] = emg.T
+    with h5py.File(path, "r+") as file:
+        if kind == "soft link":
+            file["emg"] = h5py.SoftLink("/stimulus")
+        elif kind == "external link":
+            file["emg"] = h5py.ExternalLink(str(tmp_path / "secret.h5"), "/emg")
+        elif kind == "external numbers":
+            place = [(str(tmp_path / "secret"), 0, emg.nbytes)]
+            file.create_dataset("emg", emg.T.shape, emg.dtype, external=place)
+        else:
+            layout = h5py.VirtualLayout(emg.T.shape, emg.dtype)
+            layout[:] = h5py.VirtualSource(str(tmp_path / "secret.h5"), "emg", emg.T.shape)
+            file.create_virtual_dataset("emg", layout)
+    with pytest.raises(RecordingError, match="has no variable 'emg'"):
+        read_db2(path)
+
+
+@pytest.mark.parametrize("version", ["v5", "v7.3"])
+def test_a_bomb_is_refused(version, variables, tmp_path):
+    """77 MB of zeros in less than 0.1 MB."""
+    path = tmp_path / "S1_E1_A1.mat"
+    if version == "v7.3":
+        with h5py.File(path, "w") as file:
+            file.create_dataset("emg", (12, 1_600_000), "f4", chunks=(12, 100_000))
+    else:
+        savemat(path, {"emg": np.zeros((1_600_000, 12), np.float32)}, do_compression=True)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(RecordingError, match="inflates to more than"):
+        read_db2(path)
+
+
+def test_a_pipe_and_a_device_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "S1_E1_A1.mat")
+    for path in (tmp_path / "S1_E1_A1.mat", Path("/dev/zero")):
+        with pytest.raises(RecordingError, match="is no file"):
+            read_db2(path)
 
 
 def test_missing_file_and_folder_are_refused(tmp_path):

@@ -107,6 +107,18 @@ def test_an_empty_file_is_refused(root):
             load(root)
 
 
+def test_what_is_no_file_of_this_size_is_refused(root):
+    bad = _file(root, "test", 1, 3)
+    with bad.open("r+b") as file:
+        file.truncate(40_000_000)  # sparse
+    with pytest.raises(RecordingError, match=r"1_3.txt' has 40000000 bytes, more than any"):
+        load(root)
+    bad.unlink()
+    os.mkfifo(bad)  # which must not be waited for
+    with pytest.raises(RecordingError, match=r"1_3.txt' is no file"):
+        load(root)
+
+
 def test_other_folders_are_refused(tmp_path):
     with pytest.raises(RecordingError, match="not a 3DC participant"):
         read_3dc(tmp_path)

@@ -1,0 +1,112 @@
+"""Features that were forecast, against the closed form once that future is there.
+
+The forecast of a decision at sample s speaks of the window that ends `horizon` samples later. The
+closed form of that window is known if it is the newest of a snapshot, as every third or so is; a
+decision that was never made, or a closed form that never came, is one pair less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from semgfin_rt.app.imitation import PAIR_S, RollingR2
+from semgfin_rt.contracts import Decision, FloatArray
+from semgfin_rt.model_contract import ModelContract
+from semgfin_rt.train.r2 import Values
+
+
+@dataclass(frozen=True, eq=False)
+class ForecastScore:
+    """How the features of one horizon were forecast in the last 30 s; NaN where not known.
+
+    Attributes
+    ----------
+    horizon_ms : int
+    r2 : (n_features,) float64
+        Of the forecast, pooled over channels.
+    persistence : (n_features,) float64
+        Of the present estimate of the same decision, taken for the forecast.
+    """
+
+    horizon_ms: int
+    r2: Values
+    persistence: Values
+
+    @property
+    def skill(self) -> Values:
+        """R² above that of persistence, (n_features,)."""
+        return self.r2 - self.persistence
+
+
+class Forecasts:
+    """Keeps what was forecast until it can be checked.
+
+    Parameters
+    ----------
+    contract : ModelContract
+        With the horizons that the decisions have.
+    """
+
+    def __init__(self, contract: ModelContract) -> None:
+        self._shape = (len(contract.horizons), len(contract.features), len(contract.channels))
+        self._has_present = contract.horizons[0] == 0
+        first = 1 if self._has_present else 0
+        self._places = range(first, len(contract.horizons))
+        self._horizons, self.horizons_ms = contract.horizons, contract.horizons_ms[first:]
+        self._window, self._pair_span = contract.window, PAIR_S * contract.rate
+        self._newest, self._due = -1, 0.0
+        self._made: dict[int, FloatArray] = {}
+        shape = (len(self._places), *self._shape[1:])
+        self._r2, self._persistence = RollingR2(shape), RollingR2(shape)
+
+    def take(self, decisions: Sequence[Decision], closed_form: FloatArray | None) -> None:
+        """Take the decisions of a snapshot, and the closed form of the newest one's window."""
+        for decision in decisions:
+            self._keep(decision)
+        wanted = bool(decisions) and bool(self._places) and self._newest >= self._due
+        if closed_form is None or closed_form.shape != self._shape[1:] or not wanted:
+            return
+        made = [self._made.get(self._newest - self._horizons[i]) for i in self._places]
+        if all(features is None for features in made):
+            return
+        self._due = self._newest + self._pair_span
+        pairs = list(zip(made, self._places, strict=True))
+        self._r2.add(self._stacked([None if m is None else m[i] for m, i in pairs]), closed_form)
+        if self._has_present:
+            self._persistence.add(
+                self._stacked([None if m is None else m[0] for m in made]), closed_form
+            )
+
+    def scores(self) -> tuple[ForecastScore, ...]:
+        """Return the score of each horizon beyond the present."""
+        rows = zip(self.horizons_ms, self._r2.pooled(), self._persistence.pooled(), strict=True)
+        return tuple(ForecastScore(*row) for row in rows)
+
+    def _keep(self, decision: Decision) -> None:
+        """Remember a forecast, and let go what no later decision will ask for."""
+        sample = decision.sample
+        # So large a hole is a break: what was forecast before it never came.
+        if sample < self._newest:
+            self._clear()
+        elif sample - self._newest >= self._window:
+            self._made.clear()
+        self._newest = sample
+        if decision.features.shape == self._shape:  # or another checkpoint decides
+            self._made[sample] = decision.features
+        oldest = sample - self._horizons[-1]
+        while self._made and (first := next(iter(self._made))) < oldest:
+            del self._made[first]
+
+    def _stacked(self, estimates: list[FloatArray | None]) -> FloatArray:
+        """(n_horizons, n_features, n_channels), NaN where there is none."""
+        missing = np.full(self._shape[1:], np.nan, np.float32)
+        return np.stack([missing if e is None else e for e in estimates])
+
+    def _clear(self) -> None:
+        self._newest, self._due = -1, 0.0
+        self._made.clear()
+        shape = (len(self._places), *self._shape[1:])
+        self._r2, self._persistence = RollingR2(shape), RollingR2(shape)

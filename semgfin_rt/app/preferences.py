@@ -1,0 +1,96 @@
+"""What the window remembers from one run to the next: theme, layout, the last source."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import BaseModel, Field, ValidationError
+
+from semgfin_rt.app.choice import SourceChoice
+
+VARIABLE = "SEMGFIN_PREFERENCES"
+"""Environment variable that names another file."""
+_LARGEST = 1 << 20  # bytes; a real one has 2 KB
+
+
+class Preferences(BaseModel):
+    """Everything remembered; what is not known here (another version's) is dropped.
+
+    Attributes
+    ----------
+    theme : {"dark", "light"}
+    welcome : bool
+        Show the three things to begin with.
+    geometry : str
+        Of the window, as Qt gives it, in base64.
+    layouts : dict
+        Kind of source to the arrangement of the panels, as Qt gives it, in base64.
+    source : SourceChoice
+        What was chosen last.
+    folder : str
+        Where a file was chosen last.
+    """
+
+    theme: Literal["dark", "light"] = "dark"
+    welcome: bool = True
+    geometry: str = ""
+    layouts: dict[str, str] = Field(default_factory=dict)
+    source: SourceChoice = SourceChoice()
+    folder: str = ""
+
+
+def preferences_file() -> Path:
+    """Return where they are kept."""
+    named = os.environ.get(VARIABLE)
+    if named:
+        return Path(named)
+    return platformdirs.user_config_path("semgfin_rt", appauthor=False) / "window.json"
+
+
+def load_preferences(path: Path) -> tuple[Preferences, str]:
+    """Read what is remembered; the second value says in a sentence why nothing could be.
+
+    A file that is not there is no trouble: it is the first run.
+    """
+    try:
+        with path.open("rb") as file:
+            return Preferences.model_validate_json(file.read(_LARGEST)), ""
+    except FileNotFoundError:
+        return Preferences(), ""
+    except OSError as error:
+        why = f"cannot be read ({error.strerror})"
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        why = f"are damaged ({where + ': ' if where else ''}{first['msg']})"
+    return Preferences(), (
+        f"the remembered choices in '{path}' {why}: they are left aside, and written anew when the "
+        "window closes."
+    )
+
+
+def save_preferences(preferences: Preferences, path: Path) -> str:
+    """Write them, whole or not at all; return a sentence on what went wrong, or nothing."""
+    written = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=path.name, delete=False, encoding="utf-8"
+        ) as file:
+            written = file.name
+            file.write(preferences.model_dump_json(indent=1))
+        os.replace(written, path)
+    except OSError as error:
+        if written:
+            with suppress(OSError):
+                os.unlink(written)
+        return (
+            f"the choices cannot be remembered in '{path}' ({error.strerror}): set {VARIABLE} to a "
+            "file that you may write to."
+        )
+    return ""

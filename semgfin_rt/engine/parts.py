@@ -1,0 +1,117 @@
+"""What the loop is put together from: what it reads, what it records to, what a turn brings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from semgfin_rt.contracts import Chunk, Decision, Event, Source, TruthEvent
+from semgfin_rt.decision import PolicySpec
+from semgfin_rt.engine.snapshot import Health
+from semgfin_rt.model_contract import ModelContract
+
+
+class StreamSource(Source, Protocol):
+    """What the loop must know of a source besides its samples.
+
+    Attributes
+    ----------
+    name : str or None
+        For messages.
+    live : bool
+        Its samples come by a clock: one can be behind, and their age means something.
+    speed : float
+        They come at ``spec.rate * speed``.
+    notes : tuple of str
+        What had to be assumed about it, once it is connected.
+    ended : bool
+        No more will come.
+    """
+
+    name: str | None
+    live: bool
+    speed: float
+    notes: tuple[str, ...]
+    ended: bool
+
+    def events(self) -> list[Event]:
+        """Return what happened to it since the last call, without waiting."""
+
+    def accept(self, uid: str) -> None:
+        """Take the operator's word that the stream with this uid is the right one."""
+
+
+class Truth(Protocol):
+    """Where the truth about a replayed recording comes from."""
+
+    def connect(self) -> None:
+        """Open it."""
+
+    def read(self) -> list[TruthEvent]:
+        """Return what has come, without waiting."""
+
+    def close(self) -> None:
+        """Close it. May be called again."""
+
+
+class Recorder(Protocol):
+    """Where everything is kept. Nothing here blocks; trouble comes as news."""
+
+    recording: Path | None
+    """File that is being written."""
+
+    def start(self, path: Path) -> None:
+        """Begin a new file."""
+
+    def stop(self) -> None:
+        """Close the file."""
+
+    def save_black_box(self, path: Path) -> None:
+        """Write the last 60 s into a new file."""
+
+    def chunk(self, chunk: Chunk) -> None:
+        """Keep samples."""
+
+    def write(self, decision: Decision) -> None:
+        """Keep a published decision."""
+
+    def event(self, event: Event) -> None:
+        """Keep an event."""
+
+    def truth(self, event: TruthEvent) -> None:
+        """Keep a label of the replay."""
+
+    def health(self, health: Health) -> None:
+        """Keep the counters, now and then."""
+
+    def describe(self, model: Path, contract: ModelContract, policy: PolicySpec) -> None:
+        """Note who decides from now on."""
+
+    def news(self) -> list[Event]:
+        """Return what happened to it since the last call."""
+
+    def close(self) -> None:
+        """Close the file and end. May be called again."""
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What one turn of the loop brought; everything may be empty.
+
+    Attributes
+    ----------
+    chunk : Chunk
+    decisions : tuple of Decision
+        On windows.
+    truth : tuple of TruthEvent
+    events : tuple of Event
+    stale : Decision or None
+        Published because no signal came.
+    """
+
+    chunk: Chunk
+    decisions: tuple[Decision, ...]
+    truth: tuple[TruthEvent, ...]
+    events: tuple[Event, ...] = ()
+    stale: Decision | None = None

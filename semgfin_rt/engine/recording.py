@@ -1,0 +1,124 @@
+"""The recorder as a run uses it: it also writes the truth of a replay, health, and who decides."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from semgfin_rt import lsl
+from semgfin_rt.contracts import Chunk, Decision, Event, EventKind, TruthEvent
+from semgfin_rt.decision import PolicySpec
+from semgfin_rt.engine.snapshot import Health
+from semgfin_rt.model_contract import ModelContract
+from semgfin_rt.nn.checkpoint_folder import sha256
+from semgfin_rt.sinks.recorder import Recorder
+from semgfin_rt.sinks.session import SessionHeader, session_header
+
+_HEALTH_S = 1.0
+
+
+class RunRecorder:
+    """Record a run, and keep its last 60 s. Nothing here blocks but `close`.
+
+    Parameters
+    ----------
+    model : Path
+        Folder of the checkpoint that decides.
+    contract : ModelContract
+    policy : PolicySpec
+    horizons_ms : tuple of int
+        Those of the decisions.
+    origin : mapping of str to str
+        Of the signal: name, source_id, uid, host.
+    settings : mapping
+        Whatever else was set, as JSON can hold it.
+
+    Attributes
+    ----------
+    recording : Path or None
+        File that was begun and not ended.
+    """
+
+    def __init__(
+        self,
+        model: Path,
+        contract: ModelContract,
+        policy: PolicySpec,
+        horizons_ms: tuple[int, ...],
+        origin: Mapping[str, str],
+        settings: Mapping[str, object],
+    ) -> None:
+        self.recording: Path | None = None
+        self._horizons_ms, self._origin, self._settings = horizons_ms, origin, settings
+        self._recorder = Recorder(self._header(model, contract, policy))
+        self._health_at = float("-inf")
+
+    def describe(self, model: Path, contract: ModelContract, policy: PolicySpec) -> None:
+        """Note that from now on another checkpoint, or another policy, decides."""
+        self._recorder.describe(self._header(model, contract, policy))
+
+    def start(self, path: Path) -> None:
+        """Begin a new file."""
+        self._recorder.start(path)
+        self.recording = path
+
+    def stop(self) -> None:
+        """Close the file."""
+        self._recorder.stop()
+        self.recording = None
+
+    def save_black_box(self, path: Path) -> None:
+        """Write the last 60 s into a new file."""
+        self._recorder.save_black_box(path)
+
+    def chunk(self, chunk: Chunk) -> None:
+        """Keep samples."""
+        self._recorder.chunk(chunk)
+
+    def write(self, decision: Decision) -> None:
+        """Keep a published decision."""
+        self._recorder.write(decision)
+
+    def event(self, event: Event) -> None:
+        """Keep an event."""
+        self._recorder.event(event)
+
+    def truth(self, event: TruthEvent) -> None:
+        """Keep a label of the replay."""
+        self._tell("prompt", asdict(event))
+
+    def health(self, health: Health) -> None:
+        """Keep the counters, once a second."""
+        now = lsl.local_clock()
+        if now - self._health_at >= _HEALTH_S:
+            self._health_at = now
+            self._tell("mark", {"health": {k: _finite(v) for k, v in asdict(health).items()}})
+
+    def news(self) -> list[Event]:
+        """Return what happened to it since the last call."""
+        return self._recorder.news()
+
+    def close(self) -> None:
+        """Close the file and end; waits 5 s at most. May be called again."""
+        self._recorder.close()
+
+    def _tell(self, kind: EventKind, value: object) -> None:
+        self._recorder.event(Event(lsl.local_clock(), kind, json.dumps(value)))
+
+    def _header(self, model: Path, contract: ModelContract, policy: PolicySpec) -> SessionHeader:
+        return session_header(
+            contract,
+            sha256(model),
+            policy,
+            self._horizons_ms,
+            self._origin,
+            settings=self._settings,
+        )
+
+
+def _finite(value: object) -> object:
+    """JSON has no NaN: the age before the first decision is none."""
+    return None if isinstance(value, float) and math.isnan(value) else value

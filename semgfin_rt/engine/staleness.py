@@ -1,0 +1,53 @@
+"""What to say while the signal is too old to say anything about now.
+
+The promise: a decision whose newest sample is older than `STALE_MS` is STALE; it repeats the last
+label until `SAFE_MS` and says rest from then on, so that a device that follows labels comes to
+rest by itself when the signal stops.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from semgfin_rt.contracts import NO_LABEL, REST, SAFE_MS, STALE_MS, Decision, State
+
+
+class StaleClock:
+    """Says when a stale decision is due: at `STALE_MS`, at `SAFE_MS`, then every `STALE_MS`."""
+
+    def __init__(self) -> None:
+        self._due_ms = STALE_MS
+
+    def hear(self) -> None:
+        """Note that fresh samples have come."""
+        self._due_ms = STALE_MS
+
+    def wait_s(self, age_ms: float) -> float:
+        """Return how long it is until the next stale decision is due, in s; at least 0."""
+        return max(0.0, self._due_ms - age_ms) / 1000
+
+    def strikes(self, age_ms: float) -> bool:
+        """Whether one is due at this age of the newest sample; it is due once."""
+        if age_ms < self._due_ms:
+            return False
+        self._due_ms = SAFE_MS if age_ms < SAFE_MS else age_ms + STALE_MS
+        return True
+
+
+def stale(decision: Decision, age_ms: float, class_ids: tuple[int, ...]) -> Decision:
+    """Return the decision as it must be published at an age of `STALE_MS` or more.
+
+    Parameters
+    ----------
+    decision : Decision
+        The last one. Its confidences and probabilities stay: they are of their time.
+    age_ms : float
+    class_ids : tuple of int
+        Labels that the checkpoint knows: without rest among them there is no label in the end.
+    """
+    safe = REST if REST in class_ids else NO_LABEL
+    movements = tuple(
+        replace(m, state=State.STALE, label=m.label if age_ms < SAFE_MS else safe)
+        for m in decision.movements
+    )
+    return replace(decision, movements=movements, age_ms=age_ms)

@@ -1,0 +1,190 @@
+"""The recorder: signal, decisions and events into XDF files, and the last 60 s at any time.
+
+Who takes part:
+
+- the engine's thread calls `Recorder`. Whatever it hands over goes onto an unbounded queue: it
+  never waits for the disk, and nothing is dropped. Only `close` waits, at most 5 s.
+- the feeder, a thread of the same process, sends the queue down a pipe, every 20 ms; it may block
+  there as long as the disk is stuck.
+- the listener, another thread, waits for reports of the recorder's process. That reports at least
+  every 0.25 s; silence means that the disk is stuck.
+- the recorder's process, one thread, keeps the last 60 s, writes, and flushes every 0.25 s; see
+  `recorder_process`. It is a plain subprocess (the engine's process is one of multiprocessing that
+  may have no children) in a session of its own: Ctrl-C does not reach it. When the pipe breaks,
+  because the engine was killed, it writes what has come, closes the file and ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TypeAlias
+
+from semgfin_rt import lsl
+from semgfin_rt.contracts import Chunk, Decision, Event
+from semgfin_rt.sinks.recorder_process import Message, Save, Start, Stop
+from semgfin_rt.sinks.session import SessionHeader
+
+_Queue: TypeAlias = deque[Message]
+
+_FEED_S = 0.02  # between looks at the queue: waking the feeder would cost the engine more
+_BATCH = 32  # messages, pickled in about 1 ms: as long the engine's thread may have to wait
+_SILENCE_S = 0.6  # of the process; the alert must come within 1 s
+_CLOSE_S = 5.0
+
+
+class Recorder:
+    """Record a session; also a `Sink` of decisions.
+
+    Every command is answered, and everything that goes wrong is told, by an event in `news`.
+
+    Parameters
+    ----------
+    header : SessionHeader
+    """
+
+    def __init__(self, header: SessionHeader) -> None:
+        self._header = header
+        self._news: deque[Event] = deque()
+        self._closed = False
+        self._launch()
+
+    @property
+    def pid(self) -> int:
+        """Id of the recorder's process."""
+        return self._process.pid
+
+    def describe(self, header: SessionHeader) -> None:
+        """Tell of another checkpoint or policy, before its first decision."""
+        self._header = header
+        self._put(header)
+
+    def start(self, path: Path) -> None:
+        """Record into a new file from now on."""
+        if not (self._alive or self._closed):
+            self._launch()
+        self._put(Start(path.absolute()))
+
+    def stop(self) -> None:
+        """Finish the recording, if there is one."""
+        self._put(Stop())
+
+    def save_black_box(self, path: Path) -> None:
+        """Write the last 60 s into a new file."""
+        if not self._alive:
+            self._tell("The last 60 s were lost with the recorder's process: start a recording.")
+        self._put(Save(path.absolute()))
+
+    def chunk(self, chunk: Chunk) -> None:
+        """Hand over samples; the arrays must not change afterwards."""
+        if len(chunk.samples):
+            self._put(chunk)
+
+    def write(self, decision: Decision) -> None:
+        """Hand over a decision, as it was published."""
+        self._put(decision)
+
+    def event(self, event: Event) -> None:
+        """Hand over an event."""
+        self._put(event)
+
+    def news(self) -> list[Event]:
+        """Return what the recorder has to say since the last call, without waiting."""
+        return [self._news.popleft() for _ in range(len(self._news))]
+
+    def close(self) -> None:
+        """Finish the recording and end the process. May be called again."""
+        if self._closed:
+            return
+        self._closed = True
+        self._put(None)
+        self._listener.join(_CLOSE_S)
+        if self._listener.is_alive():  # it goes on without us, and ends by itself
+            self._tell("The recording is finished as soon as the disk lets the recorder write.")
+
+    def _put(self, message: Message) -> None:
+        if self._alive:
+            self._outgoing.append(message)
+
+    def _tell(self, text: str) -> None:
+        self._news.append(Event(lsl.local_clock(), "record", text))
+
+    def _launch(self) -> None:
+        link, theirs = Pipe()
+        code = f"from semgfin_rt.sinks.recorder_process import run; run({theirs.fileno()})"
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", code],
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+        theirs.close()
+        self._outgoing: _Queue = deque()
+        self._alive = True
+        feeder = threading.Thread(
+            target=_feed,
+            args=(link, self._header, self._outgoing),
+            name="recorder feeder",
+            daemon=True,
+        )
+        self._listener = threading.Thread(
+            target=self._listen,
+            args=(link, self._process, self._outgoing, feeder),
+            name="recorder listener",
+            daemon=True,
+        )
+        feeder.start()
+        self._listener.start()
+
+    def _listen(
+        self,
+        link: Connection,
+        process: subprocess.Popen[bytes],
+        outgoing: _Queue,
+        feeder: threading.Thread,
+    ) -> None:
+        """Pass on reports and notice silence, until the process ends."""
+        with contextlib.suppress(EOFError, OSError):
+            link.poll(None)  # it takes its time to start
+            while True:
+                stuck = not link.poll(_SILENCE_S)
+                if stuck:
+                    self._tell(
+                        f"The disk has not answered for {_SILENCE_S:g} s: what comes is kept in "
+                        "memory until it does."
+                    )
+                text = link.recv()
+                if stuck:
+                    self._tell("The disk answers again: nothing was lost.")
+                if text:
+                    self._tell(text)
+        code = process.wait()
+        outgoing.append(None)  # so that the feeder finds the pipe broken
+        feeder.join()
+        link.close()
+        self._alive = False
+        if not self._closed:
+            self._tell(
+                f"The recorder's process ended unexpectedly (exit code {code}): its file holds all "
+                "but the last moment; start a new recording."
+            )
+
+
+def _feed(link: Connection, header: SessionHeader, outgoing: _Queue) -> None:
+    with contextlib.suppress(OSError):  # the process is gone: the listener says so
+        link.send(header)
+        while True:
+            batch = [outgoing.popleft() for _ in range(min(len(outgoing), _BATCH))]
+            if not batch:
+                time.sleep(_FEED_S)
+                continue
+            link.send_bytes(pickle.dumps(batch))
+            if batch[-1] is None:
+                return

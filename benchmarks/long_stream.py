@@ -1,7 +1,7 @@
 """Hours of stream through the engine, as fast as it decides: missed decisions, growth of memory.
 
 See `semgfin_rt.app.soak`. Memory (resident) is read every tenth of an hour of signal; its slope is
-that of a line through all but the first fifth, in which caches fill.
+the median of those between any two readings but the first, in which caches fill.
 
     python benchmarks/long_stream.py [--hours 8] [--model demo] [--json benchmarks/long_stream.json]
 """

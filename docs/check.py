@@ -63,6 +63,9 @@ command = typer.main.get_command(importlib.import_module(sys.argv[1]).app)
 names = lambda c: [n for p in c.params for n in (*p.opts, *p.secondary_opts)] + ["--help"]
 print(json.dumps({name: names(c) for name, c in command.commands.items()}))
 """
+PARSERS: dict[str, Callable[[str], Any]] = {
+    "toml": tomllib.loads, "json": json.loads, "xml": ET.fromstring, "python": ast.parse
+}  # fmt: skip
 WORDS = {"skip", "full", "quick", "needs", "with", "first", "beside", "until", "exit"}
 
 
@@ -99,7 +102,7 @@ class Block:
 
 @dataclass
 class Page:
-    """A page: its blocks, and its text without them; every line is where it was."""
+    """A page: its blocks, and its text without them, every line of it where it was."""
 
     path: Path
     blocks: list[Block] = field(default_factory=list)
@@ -153,14 +156,8 @@ def check_text(page: Page) -> None:
 
 def _parse(block: Block, folder: Path) -> None:
     name, _, argument = block.language.partition(" ")
-    parsers: dict[str, Callable[[str], Any]] = {
-        "toml": tomllib.loads,
-        "json": json.loads,
-        "xml": ET.fromstring,
-        "python": ast.parse,
-    }
-    if name in parsers:
-        parsers[name](block.text)
+    if name in PARSERS:
+        PARSERS[name](block.text)
     elif name == "{literalinclude}":
         ast.parse((folder / argument).read_text("utf-8"))
     elif name not in ("", "text", "shell") and not name.startswith("{"):
@@ -241,7 +238,7 @@ class Runner:
                 place, command = f"{page.path}:{number}", self._as_run(block, written)
                 if lines:
                     with self._beside(place, command, lines[0]):
-                        print(f"  {lines[0]:4} lines  {command}", flush=True)
+                        print(f"  {lines[0]} lines of  {command}", flush=True)
                 else:
                     self._call(place, command, codes)
 
@@ -257,12 +254,11 @@ class Runner:
         if block.told("full") and not self.full:
             return f"{block.told('full')[0]} (--full runs it)"
         if "3DC" in block.told("needs"):
-            recordings = os.environ.get("SEMGFIN_3DC") or ROOT.parent / "shared/data/3dc"
-            link = self.folder / "3DCDataset"
-            if not Path(recordings).is_dir():
+            recordings = Path(os.environ.get("SEMGFIN_3DC") or ROOT.parent / "shared/data/3dc")
+            if not recordings.is_dir():
                 return "no 3DC recordings here: get them as docs/data.md says, set SEMGFIN_3DC"
-            if not link.exists():
-                link.symlink_to(Path(recordings).resolve())
+            if not (link := self.folder / "3DCDataset").exists():
+                link.symlink_to(recordings.resolve())
         return ""
 
     def _start(self, command: str, output: Any) -> subprocess.Popen[str]:
@@ -278,7 +274,7 @@ class Runner:
         )
 
     def _call(self, place: str, command: str, codes: set[int]) -> None:
-        began = time.monotonic()
+        began = now()
         process = self._start(command, subprocess.PIPE)
         try:
             output, _ = process.communicate(timeout=None if self.full else LIMIT_S)
@@ -287,7 +283,7 @@ class Runner:
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-        print(f"  {time.monotonic() - began:6.1f} s  {command}", flush=True)
+        print(f"  {since(began)}  {command}", flush=True)
         if process.poll() not in codes:
             tail = "\n".join(output.splitlines()[-20:])
             raise PageError(f"{place}: `{command}` ends with {process.wait()}:\n{tail}")
@@ -313,6 +309,17 @@ class Runner:
             process.wait()
 
 
+def now() -> tuple[float, float]:
+    """Return the time and the user CPU time of what has run, in s."""
+    return time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+
+
+def since(began: tuple[float, float]) -> str:
+    """Return how long that is ago, and how much CPU time was used."""
+    wall, cpu = (b - a for a, b in zip(began, now(), strict=True))
+    return f"{wall:6.1f} s, CPU {cpu:5.1f} s"
+
+
 def shortened(command: str) -> str:
     """Return a command of a quick run: fewer steps, less signal, fewer movements."""
     program, name, *_ = [*shlex.split(command), ""]
@@ -324,19 +331,17 @@ def shortened(command: str) -> str:
         command += " --movements 2 --repetitions 4"
     if (program, name) == ("semgfin-rt", "calibrate"):
         command += " --quick --movements 1,2"
-    if program == "semgfin-rt" and name in ("demo", "replay", "live", "verify", "bench"):
-        command = re.sub(r" --seconds \S+", "", command)
-        command += " --no-curves --seconds 0.02" if name == "bench" else " --seconds 2"
+    if program == "semgfin-rt" and name in ("demo", "replay", "live", "verify"):
+        command = re.sub(r" --seconds \S+", "", command) + " --seconds 2"
     return re.sub(r" --minutes \S+", " --minutes 0.05", command)
 
 
-def new_environment(home: Path) -> dict[str, str]:
+def new_environment(home: Path, *, full: bool) -> dict[str, str]:
     """Return an environment without display, with a home and an LSL session of its own."""
-    ours = {
-        k: v
-        for k, v in os.environ.items()
-        if not k.startswith(("SEMGFIN_", "XDG_", "QT_", "LSL")) and "DISPLAY" not in k
-    }
+    ours = dict(os.environ)
+    for name in os.environ:
+        if name.startswith(("SEMGFIN_", "XDG_", "QT_", "LSL")) or "DISPLAY" in name:
+            del ours[name]
     session = f"check{uuid.uuid4().hex}"
     # Clients that know nothing of us are brought into the session by liblsl's own file.
     (home / "lsl_api").mkdir(parents=True, exist_ok=True)
@@ -345,6 +350,8 @@ def new_environment(home: Path) -> dict[str, str]:
         f"[lab]\nKnownPeers = {{127.0.0.1}}\nSessionID = {session}\n"
     )
     folders = {f"XDG_{k}_HOME": str(home / k.lower()) for k in ("CACHE", "CONFIG", "DATA")}
+    if not full:  # the networks of a quick run are too small for two threads
+        folders["OMP_NUM_THREADS"] = "1"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     own = {"HOME": str(home), "PATH": path, "PYTHONUNBUFFERED": "1", "SEMGFIN_LSL_SESSION": session}
     return ours | folders | own
@@ -353,7 +360,7 @@ def new_environment(home: Path) -> dict[str, str]:
 def run_page(page: Page, full: bool, environment: dict[str, str]) -> list[str]:
     """Run a page's shell blocks, print the time; return what was not run, and why."""
     print(page.path, flush=True)
-    wall, cpu = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    began = now()
     with tempfile.TemporaryDirectory(prefix="semgfin-docs-") as temporary:
         for name in COPIED:
             shutil.copytree(ROOT / name, Path(temporary, name))
@@ -361,9 +368,7 @@ def run_page(page: Page, full: bool, environment: dict[str, str]) -> list[str]:
         for block in page.blocks:
             if block.language == "shell":
                 runner.run(page, block)
-    wall = time.monotonic() - wall
-    cpu = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - cpu
-    print(f"  {wall:6.1f} s in all, {cpu:.1f} s of user CPU", flush=True)
+    print(f"  {since(began)}  in all", flush=True)
     return runner.passed_over
 
 
@@ -374,17 +379,15 @@ def main() -> None:
     parser.add_argument("pages", nargs="*", type=Path, metavar="PAGE.md")
     given = parser.parse_args()
     os.chdir(ROOT)
-    pages = given.pages or [
-        *map(Path, ("README.md", "replay/README.md")),
-        *sorted(Path("docs").glob("*.md")),
-    ]
+    readmes = [Path("README.md"), Path("replay/README.md")]
+    pages = given.pages or [*readmes, *sorted(Path("docs").glob("*.md"))]
     passed_over: list[str] = []
     try:
         for path in [*pages, Path("CONTRIBUTING.md")]:
             check_text(read_page(path))
         check_links(read_page(Path("CHANGELOG.md")))  # it may speak of what is gone
         with tempfile.TemporaryDirectory(prefix="semgfin-home-") as home:
-            environment = new_environment(Path(home))
+            environment = new_environment(Path(home), full=given.full)
             for path in pages:
                 page = read_page(path)
                 if any(block.language == "shell" for block in page.blocks):

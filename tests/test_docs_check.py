@@ -34,7 +34,7 @@ def run(page, tmp_path):
     def run(text, *, full=False):
         folder = tmp_path / "work"
         folder.mkdir(exist_ok=True)
-        runner = check.Runner(folder, full, check.new_environment(tmp_path / "home"))
+        runner = check.Runner(folder, full, check.new_environment(tmp_path / "home", full=full))
         written = page(text)
         for block in written.blocks:
             runner.run(written, block)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import theilslopes
 
 from semgfin_rt.app.timing import noise
 from semgfin_rt.contracts import Chunk, Event
@@ -24,7 +25,7 @@ from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.train.costs import resident_bytes
 
 _NOISE_S = 60.0
-_SETTLED = 5  # the first fifth, in which caches fill, is left out of the slope
+_CACHES_H = 75 / 3600  # what is kept for the last 60 s fills, and is left out of the slope
 
 
 class EndlessNoise:
@@ -118,15 +119,18 @@ class Soak:
 
     @property
     def mib_per_hour(self) -> float:
-        """Slope of a line through the memory, but for the first fifth."""
+        """Growth of the memory; see `slope`."""
         return slope(self.readings)
 
 
 def slope(readings: tuple[Reading, ...]) -> float:
-    """Return the growth of the memory in MiB an hour, once caches are filled."""
-    settled = readings[len(readings) // _SETTLED :]
-    hours, mib = [r.hours for r in settled], [r.mib for r in settled]
-    return float(np.polyfit(hours, mib, 1)[0])
+    """Return the growth of the memory in MiB an hour, once caches are filled.
+
+    It is the median of the slopes between any two readings (Theil and Sen): what was allocated once
+    is no growth.
+    """
+    settled = [r for r in readings if r.hours > max(_CACHES_H, readings[-1].hours / 5)]
+    return float(theilslopes([r.mib for r in settled], [r.hours for r in settled]).slope)
 
 
 def soak(

@@ -11,16 +11,19 @@ from dataclasses import replace
 
 from semgfin_rt.contracts import NO_LABEL, REST, SAFE_MS, STALE_MS, Decision, State
 
+FIRST_MS = STALE_MS - 4.0
+"""When the first is due: waking up and publishing must be over by `STALE_MS`."""
+
 
 class StaleClock:
-    """Says when a stale decision is due: at `STALE_MS`, at `SAFE_MS`, then every `STALE_MS`."""
+    """Says when a stale decision is due: by `STALE_MS`, at `SAFE_MS`, then every `STALE_MS`."""
 
     def __init__(self) -> None:
-        self._due_ms = STALE_MS
+        self._due_ms = FIRST_MS
 
     def hear(self) -> None:
         """Note that fresh samples have come."""
-        self._due_ms = STALE_MS
+        self._due_ms = FIRST_MS
 
     def wait_s(self, age_ms: float) -> float:
         """Return how long it is until the next stale decision is due, in s; at least 0."""

@@ -145,7 +145,7 @@ def test_frozen_source_is_stale_and_nothing_is_lost(model):
                     os.kill(player.pid, signal.SIGCONT)
                     frozen = 0.0
         engine.close()
-    assert min(stale_ms) < 130  # the promise is 100; the snapshot may hold the second one
+    assert min(stale_ms) < 130  # the snapshot may hold the second one
     health = seen[-1].health
     assert (health.lost, health.stale > 2) == (0, True)
     assert [e.text for s in seen for e in s.events if e.kind == "mark"] == ["now"]

@@ -278,6 +278,8 @@ def test_row_18_sees_growth_and_open_files():
     assert endurance._changes(steady) == 0
     growing = tuple(Reading(h / 10, 100.0 + h, 5, 3) for h in range(1, 11))
     assert slope(growing) == pytest.approx(10)
+    once = tuple(Reading(h / 10, 100.0 + 9 * (h > 4), 5, 3) for h in range(1, 11))
+    assert slope(once) == pytest.approx(0)
     leaking = (*steady, Reading(1.1, 100.0, 6, 3))
     assert endurance._changes(leaking) == 1
 

@@ -136,7 +136,6 @@ def read_page(path: Path) -> Page:
     return page
 
 
-# ------------------------------------------------------------------------------ what stands still
 def check_text(page: Page) -> None:
     """Check all that can be checked without running a command."""
     for block in page.blocks:
@@ -210,7 +209,6 @@ def anchors(prose: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
 
 
-# ------------------------------------------------------------------------------------- what runs
 @dataclass
 class Runner:
     """Runs the shell blocks of one page in `folder`."""

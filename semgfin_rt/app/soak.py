@@ -25,7 +25,7 @@ from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.train.costs import resident_bytes
 
 _NOISE_S = 60.0
-_CACHES_H = 75 / 3600  # what is kept for the last 60 s fills, and is left out of the slope
+_CACHES_H = 75 / 3600  # half a megabyte is allocated once in the first minute: no part of the slope
 
 
 class EndlessNoise:

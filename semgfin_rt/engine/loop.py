@@ -197,9 +197,9 @@ class Engine:
         if len(chunk.samples):
             due = self.decider.push(chunk, newest_only=behind)
             decisions = [self._publish(d, arrived) for d in due]
-        overdue = self._publish_stale()
         truth = self._read_truth()
         self._see_the_end(arrived, idle=not len(chunk.samples))
+        overdue = None if self.done else self._publish_stale()
         return Step(chunk, tuple(decisions), tuple(truth), self._take_events(), overdue)
 
     def do(self, command: Command) -> None:

@@ -23,7 +23,8 @@ def stream():
 
 def test_everything_is_found_on_a_machine_that_works(stream):
     findings = {f.what: f for f in doctor.examine(look_s=1.0)}
-    assert not [f for f in findings.values() if f.level == "bad"]
+    # How many ports are free depends on the streams that other programs hold open just now.
+    assert not [f for f in findings.values() if f.level == "bad" and f.what != "ports"]
     assert "liblsl" in findings["library"].text
     assert "this machine only" in findings["scope"].text
     assert "came through" in findings["loopback"].text

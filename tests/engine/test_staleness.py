@@ -33,11 +33,11 @@ def test_label_is_kept_and_then_safe(age_ms, class_ids, label):
 def test_clock_strikes_at_both_bounds_and_then_steadily():
     clock = StaleClock()
     ages = np.arange(0, 650, 1.0)
-    assert [a for a in ages if clock.strikes(a)] == [96, 200, 300, 400, 500, 600]
+    assert [a for a in ages if clock.strikes(a)] == [90, 200, 300, 400, 500, 600]
     clock.hear()
-    assert clock.wait_s(30.0) == pytest.approx(0.066)
-    assert not clock.strikes(95.9)
-    assert clock.strikes(96.0)
+    assert clock.wait_s(30.0) == pytest.approx(0.06)
+    assert not clock.strikes(89.9)
+    assert clock.strikes(90.0)
 
 
 def test_a_late_look_strikes_once():

@@ -49,7 +49,7 @@ COPIED = ("models", "replay", "benchmarks", "docs/examples", "docs/images")
 PROGRAMS = {"semgfin-rt": "semgfin_rt.cli.rt", "semgfin-train": "semgfin_rt.cli.train"}
 LIMIT_S = 600
 """A line that takes longer hangs; with --full, none is ended."""
-START_S = 60
+START_S = 180
 """Until a command that does not end has printed its lines: imports take seconds when busy."""
 
 _FENCE = re.compile(r"^(\s*)(`{3,})\s*(.*?)\s*$")

@@ -67,7 +67,7 @@ def test_everybody_is_trained_alone(name):
     assert all(subjects[key] == (t.subject,) for t in found.tasks for key in t.bases)
 
 
-@pytest.mark.parametrize("name", set(PROTOCOLS) - {"imitation", "horizon"})
+@pytest.mark.parametrize("name", sorted(set(PROTOCOLS) - {"imitation", "horizon"}))
 def test_the_networks_and_the_controls_of_every_run(name):
     found = made(name, 3)
     assert {t.method for t in found.tasks} == {*NETWORKS, "controls"}

@@ -27,13 +27,14 @@ SHELL := bash
 .SHELLFLAGS := -euc
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long lint docs docs-check docs-check-full docs-figures wheel bench clean
+.PHONY: help setup demo test test-long coverage lint docs docs-check docs-check-full docs-figures wheel bench clean
 
 help:
 	@cat <<-'END'
 	make demo       the demo: a window, or 20 s of decisions where there is no display
 	make test       the tests; ARGS="-k name" chooses among them
 	make test-long  the tests that take minutes
+	make coverage   the tests, and the lines of the package that they do not reach
 	make lint       ruff, mypy and codespell
 	make wheel      the package, built and tried in an empty environment
 	make docs       the manual, into docs/_build/html
@@ -56,6 +57,13 @@ test: setup
 test-long: setup
 	@QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -m long --timeout 1800 $(ARGS)
 
+# Tests that time something may fail: measuring slows everything down.
+coverage: setup
+	@$(BIN)/coverage erase
+	QT_QPA_PLATFORM=offscreen $(BIN)/coverage run -m pytest -n auto --dist loadfile $(ARGS) || true
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
 lint: setup
 	@$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -75,9 +83,10 @@ docs-check: setup
 docs-check-full: setup
 	@$(BIN)/python docs/check.py --full $(ARGS)
 
-# The demo's window, and the curves that `make bench` has measured before: nothing is measured here.
+# The demo's window, the same with its parts numbered, and the curves that `make bench` has measured before: nothing is measured here.
 docs-figures: setup
 	@QT_QPA_PLATFORM=offscreen $(BIN)/semgfin-rt demo --seconds 12 --theme dark --screenshot docs/images/window.png
+	QT_QPA_PLATFORM=offscreen $(BIN)/python docs/annotate.py docs/images/screen.png
 	$(BIN)/python - <<-'END'
 	import json
 	from pathlib import Path
@@ -109,7 +118,7 @@ bench: setup
 	done
 
 clean:
-	@rm -rf build dist *.egg-info docs/_build docs/api .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf build dist *.egg-info .coverage* docs/_build docs/api .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find semgfin_rt tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints.txt

@@ -22,7 +22,8 @@ import torch
 
 from semgfin_rt.app.bench import Signal, untrained
 from semgfin_rt.model_contract import Derivation
-from semgfin_rt.nn.network import Network, preset_derivations
+from semgfin_rt.nn.network import Network
+from semgfin_rt.nn.presets import PRESETS
 from semgfin_rt.train.dataset import Batch
 from semgfin_rt.train.objectives import Objective
 from semgfin_rt.train.recipes import RECIPES
@@ -63,7 +64,7 @@ def main() -> None:
     cases = {
         "published": ("paper", ("channel",), 16, 1),
         "ours_channels": ("realtime", ("channel",), 96, 10),
-        "ours": ("realtime", preset_derivations("realtime", RING), 32, 10),
+        "ours": ("realtime", PRESETS["realtime"].derived(RING), 32, 10),
     }
     speeds: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(arguments.rounds):

@@ -25,6 +25,14 @@ REST = 0
 """Label of rest in every recording."""
 NO_LABEL = -1
 """Label where none is known: an unscored target, a rejected decision."""
+UNITS: dict[str, tuple[Unit, float]] = {
+    **dict.fromkeys(("v", "volt", "volts"), ("V", 1.0)),
+    **dict.fromkeys(("mv", "millivolt", "millivolts"), ("V", 1e-3)),
+    # with the micro sign, and with the Greek letter
+    **dict.fromkeys(("uv", "\u00b5v", "\u03bcv", "microvolt", "microvolts"), ("V", 1e-6)),
+    **dict.fromkeys(("count", "counts"), ("count", 1.0)),
+}
+"""What streams and files call a unit, in lower case; ours, and the factor from theirs to it."""
 
 
 # ------------------------------------------------------------------------------ signal

@@ -5,8 +5,9 @@ Each horizon is treated alike and by itself, in this order:
 1. vote: the mean log-probability of the last decisions decides which class wins;
 2. rest gate: while the energy says rest, there is no label;
 3. thresholds: a winner that is not confident enough is rejected. Each class may have a threshold
-   of its own (Fumera, Roli and Giacinto, Pattern Recognition 33, 2000; with one for all classes,
-   Scheme, Hudgins and Englehart, IEEE Trans. Biomed. Eng. 60, 2013);
+   of its own (Fumera, Roli and Giacinto, "Reject option with multiple thresholds"; in myoelectric
+   control: Scheme, Hudgins and Englehart, "Confidence-based rejection for improved pattern
+   recognition myoelectric control");
 4. hysteresis: a label is taken only once it has won a number of decisions in a row; until then
    the label before it is repeated, as HOLD, or there is none, if there was none. It is the
    debouncing of a switch, and not a margin of probability, because its delay is then the same for

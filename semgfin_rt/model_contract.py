@@ -22,6 +22,8 @@ class ClassLabel(_Frozen):
 
 
 Derivation: TypeAlias = Literal["channel", "difference", "average"]
+PresetName: TypeAlias = Literal["paper", "realtime"]
+"""Each stands in `nn.presets` and `train.recipes`."""
 
 
 class NetworkSpec(_Frozen):
@@ -135,7 +137,7 @@ class ModelContract(_Frozen):
     """
 
     format: Literal[2] = 2
-    preset: Literal["paper", "realtime"]
+    preset: PresetName
     channels: tuple[str, ...]
     rate: float
     unit: Unit

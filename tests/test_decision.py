@@ -147,6 +147,7 @@ def test_probabilities_that_are_not_numbers_are_never_valid(reject):
         ({"vote": 0}, "a vote over 0 decisions"),
         ({"vote": -3}, "a vote over -3 decisions"),
         ({"reject": 1.0}, "reject threshold 1 is not"),
+        ({"reject": 1.5}, "reject threshold 1.5 is not"),
         ({"reject": -0.1}, "reject threshold -0.1 is not"),
         ({"reject": float("nan")}, "reject threshold nan is not"),
         ({"hold_ms": -1}, "hold of -1 ms"),
@@ -160,6 +161,27 @@ def test_probabilities_that_are_not_numbers_are_never_valid(reject):
 def test_impossible_options(options, said):
     with pytest.raises(OptionError, match=said):
         PolicySpec(**options)
+
+
+def test_the_longest_hold_is_a_minute():
+    holding = policy(reject=0.5, hold_ms=60_000)
+    holding(SURE_FIST, FEATURES, sample=0, time=0.0)
+    assert now(holding(UNSURE, FEATURES, sample=120_000, time=60.0)) == (1, State.HOLD)
+    assert now(holding(UNSURE, FEATURES, sample=120_020, time=60.0)) == (NO_LABEL, State.REJECT)
+
+
+@pytest.mark.parametrize(
+    ("options", "rejects"),
+    [
+        ({}, False),
+        ({"reject": 0.1}, True),
+        ({"thresholds": ((1, 0.0),)}, False),
+        ({"thresholds": ((0, 0.0), (1, 0.1))}, True),
+        ({"reject": 0.1, "thresholds": ((1, 0.0),)}, True),
+    ],
+)
+def test_a_policy_rejects_when_any_class_has_a_threshold(options, rejects):
+    assert PolicySpec(**options).rejects is rejects
 
 
 def test_a_gate_that_the_checkpoint_lacks():
@@ -237,6 +259,10 @@ def test_a_label_must_win_in_a_row():
     assert run(steady, [1, 1, 1, 1, 2, 2, 2, 1, 2]) == expected
 
 
+def test_a_win_counts_once():
+    assert run(one_horizon(hysteresis=4), [1, 1, 1, 1]) == [NONE, NONE, NONE, *valid(1)]
+
+
 def test_a_count_begins_anew_when_another_class_wins():
     steady = one_horizon(hysteresis=2)
     assert run(steady, [0, 0, 1, 2, 1, 2, 2]) == [NONE, *valid(0), *held(0, 0, 0, 0), *valid(2)]
@@ -297,6 +323,13 @@ def test_hysteresis_switched_on_keeps_the_label():
     run(changing, [1])
     changing.set(PolicySpec(hysteresis=3))
     assert run(changing, [1, 2, 1], first=20) == [*valid(1), *held(1), *valid(1)]
+
+
+def test_hysteresis_lowered_takes_a_label_that_has_won_more_than_enough():
+    changing = one_horizon(hysteresis=5)
+    run(changing, [1, 1, 1, 1, 1, 2, 2, 2])
+    changing.set(PolicySpec(hysteresis=2))
+    assert run(changing, [2], first=160) == valid(2)
 
 
 def test_the_same_policy_again_changes_nothing():

@@ -68,7 +68,7 @@ def test_what_the_marks_do(run, tmp_path):
         + shell("exit 3", "exit 3 slow")
         + shell("test -e NAME", "first touch given", "with NAME=given")
         + shell("grep beside log", "beside echo beside | tee log; sleep 60")
-        + shell("yes", "until 3 lines")
+        + shell("while echo again; do sleep 0.1; done", "until 3 lines")
     )
     assert [told.split(": ", 1)[1] for told in passed_over] == [
         "1 not run: harms",
@@ -133,3 +133,9 @@ def test_what_holds(page):
 def test_a_mark_or_a_fence_out_of_place_is_told(page, text):
     with pytest.raises(check.PageError):
         page(text)
+
+
+def test_a_machine_that_is_too_busy_is_no_fault_of_the_page(run):
+    assert run(shell(f"echo '{check.BUSY}'; exit 3")) == []
+    with pytest.raises(check.PageError, match="ends with 3"):
+        run(shell("echo 'the scenario failed'; exit 3"))

@@ -152,6 +152,12 @@ def test_jitter_below_the_threshold_is_no_crossing():
     assert closed_form(2 * x, ("zc", "ssc")).ravel().tolist() == [99.0, 98.0]
 
 
+def test_a_step_of_just_the_threshold_counts_for_nothing():
+    x = np.tile([THRESHOLD / 2, -THRESHOLD / 2], 50)[:, None]
+    assert np.abs(np.diff(x, axis=0)).max() == THRESHOLD
+    assert closed_form(x, ("zc", "ssc")).ravel().tolist() == [0.0, 0.0]
+
+
 @pytest.mark.parametrize("cycles", [5, 40])
 def test_mean_frequency_of_a_sine_is_its_frequency(cycles):
     x = np.sin(2 * np.pi * cycles * np.arange(200) / 200)[:, None]
@@ -160,4 +166,4 @@ def test_mean_frequency_of_a_sine_is_its_frequency(cycles):
 
 def test_unknown_name():
     with pytest.raises(OptionError, match="'kurtosis' is not a feature: choose among rms"):
-        closed_form(signal(), ("rms", "kurtosis"))
+        closed_form(signal(), ("rms", "kurtosis", "skewness"))

@@ -58,3 +58,13 @@ def test_help_loads_neither_torch_nor_qt(module: str) -> None:
         "PyQt6",
         "pyqtgraph",
     }
+
+
+def test_what_shows_a_window_leaves_torch_and_scipy_to_the_engine() -> None:
+    """They take seconds to load, and the first picture would wait for them."""
+    loaded = loaded_by(
+        "import semgfin_rt.cli.rt, semgfin_rt.cli.view, semgfin_rt.app.scenario\n"
+        "import semgfin_rt.app.session, semgfin_rt.app.studio, semgfin_rt.qt.application"
+    )
+    assert "PyQt6" in loaded
+    assert not loaded & {"torch", "onnx", "onnxruntime", "scipy", "sklearn"}

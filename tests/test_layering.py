@@ -214,7 +214,7 @@ def test_no_file_is_long() -> None:
         ("nn.fin", "from semgfin_rt.dsp import filters", "sideways"),
         ("recordings.synthetic", "from semgfin_rt.features import rms", "sideways"),
         ("scoring", "from semgfin_rt.pipeline import Pipeline", "sideways"),
-        ("sources.lsl", "from semgfin_rt.pipeline import Pipeline", "sideways"),
+        ("sources.truth", "from semgfin_rt.pipeline import Pipeline", "sideways"),
         ("train.loop", "from semgfin_rt.engine.snapshot import Health", "sideways"),
         ("errors", "from semgfin_rt.contracts import Chunk", "sideways"),
         ("cli.rt", "from semgfin_rt.utils import tidy", "utils is in no layer"),

@@ -8,7 +8,13 @@ from signals import CHANNELS, tiny_contract
 
 from semgfin_rt.contracts import NO_LABEL, SignalSpec
 from semgfin_rt.errors import ContractMismatchError
-from semgfin_rt.model_contract import ClassLabel, ModelContract, TrainingRecord
+from semgfin_rt.model_contract import (
+    ClassLabel,
+    ModelContract,
+    NetworkSpec,
+    TrainingRecord,
+    first_problem,
+)
 
 
 def changed(**values):
@@ -34,6 +40,11 @@ def test_a_ring_goes_with_every_derivation():
     assert ModelContract.model_validate_json(contract.model_dump_json()) == contract
     assert (contract.ring, contract.rotation, contract.mirrored) == ((1, 0, 2), 2, True)
     assert contract.network.derivations == ("channel", "difference", "average")
+
+
+def test_the_classifier_may_read_some_of_the_features():
+    contract = ModelContract.model_validate(changed(classifier_features=["wl"]))
+    assert (contract.features, contract.classifier_features) == (("rms", "wl"), ("wl",))
 
 
 def test_by_default_there_is_no_ring_and_the_features_are_imitated():
@@ -93,17 +104,39 @@ def test_what_follows_from_it():
         ({"network__derivations": ["channel", "channel"]}, "differ from each other"),
         ({"network__derivations": ["channel", "sum"]}, "'channel', 'difference' or 'average'"),
         ({"network__derivations": ["channel", "difference"]}, "need a ring of 3 channels"),
+        (
+            {"ring": [0, 1], "network__derivations": ["channel", "difference"]},
+            "need a ring of 3 channels",
+        ),
         ({"network__derivations": ["channel", "average"], "network__copies": 3}, "channel alone"),
         ({"network__imitator": "oracle"}, "'fin' or 'closed_form'"),
         ({"horizons_ms": [50, 0]}, "ascending"),
         ({"horizons_ms": [0, 0]}, "different"),
         ({"horizons_ms": [-10, 0]}, "not negative"),
         ({"horizons_ms": [0, 55]}, "multiples of the hop, 10 ms"),
+        ({"rate": 2148.0, "horizons_ms": [0, 4]}, r"at least a hop apart, 9\.31099 ms"),
+        ({"classifier_features": []}, "classifier_features must not be empty"),
+        ({"features": ["rms", "rms"], "classifier_features": ["rms"]}, "features must differ"),
     ],
 )
 def test_refused(values, said):
     with pytest.raises(ValidationError, match=said):
         ModelContract.model_validate(changed(**values))
+
+
+@pytest.mark.parametrize("hop", [1, 200])
+def test_a_hop_is_a_sample_at_least_and_a_window_at_most(hop):
+    contract = ModelContract.model_validate(changed(hop=hop, horizons_ms=[0, 200]))
+    assert contract.horizons == (0, 400)
+
+
+def test_of_several_problems_the_first_is_said():
+    with pytest.raises(ValidationError) as caught:
+        ModelContract.model_validate(changed(format=1, preset="fast"))
+    assert first_problem(caught.value) == "Input should be 2"
+    with pytest.raises(ValidationError) as caught:
+        ModelContract.model_validate(changed(rate=0.0))
+    assert first_problem(caught.value) == "scale_std, feature_std and rate must be positive"
 
 
 @pytest.mark.parametrize("name", ["scale_mean", "scale_std", "feature_mean", "feature_std"])
@@ -118,6 +151,26 @@ def test_statistics_that_are_not_finite_are_refused(name, value):
         ModelContract.model_validate_json(text[:first] + value + text[last:])
 
 
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("patch", 1, 10_000),
+        ("hidden", 1, 1024),
+        ("layers", 1, 8),
+        ("trunks", 1, 64),
+        ("copies", 1, 1024),
+        ("k_outputs", 1, 64),
+        ("dropout", 0, 1),
+    ],
+)
+def test_the_sizes_of_a_network_have_limits(name, least, most):
+    for value in (least, most):
+        assert getattr(NetworkSpec(**{"patch": 1, name: value}), name) == value
+    for value in (least - 1, most + 1):
+        with pytest.raises(ValidationError):
+            NetworkSpec(**{"patch": 1, name: value})
+
+
 FIT = SignalSpec(CHANNELS, 2000.0, "V")
 
 
@@ -130,9 +183,12 @@ def test_a_signal_that_fits():
     [
         (SignalSpec(("left",), 2000.0, "V"), "has 1 channels", "trained on 3"),
         (SignalSpec(CHANNELS, 1000.0, "V"), "runs at 1000 Hz", "trained at 2000 Hz"),
+        (SignalSpec(CHANNELS, 4000.0, "V"), "runs at 4000 Hz", "trained at 2000 Hz"),
+        (SignalSpec((*CHANNELS, "top"), 2000.0, "V"), "has 4 channels", "trained on 3"),
         (SignalSpec(CHANNELS, 2000.0, "count"), "is in count", "trained on V"),
         (
-            SignalSpec(("left", "top", "right"), 2000.0, "V"),
+            # names as a stream brings them: equal, not the same objects
+            SignalSpec(tuple(map(str.lower, ("LEFT", "TOP", "RIGHT"))), 2000.0, "V"),
             "calls channel 2 'top'",
             "the checkpoint 'right'",
         ),
@@ -146,6 +202,12 @@ def test_a_signal_that_does_not_fit(spec, given_, wanted):
     assert wanted in message
     assert message.endswith(".")
     assert ": " in message  # and then what to do
+
+
+def test_volts_do_not_fit_a_model_of_counts():
+    counts = tiny_contract().model_copy(update={"unit": "count"})
+    with pytest.raises(ContractMismatchError, match=r"is in V and .* was trained on count"):
+        counts.require_fit(FIT, "the stream 'EMG'")
 
 
 def test_what_was_learnt_of_a_person():

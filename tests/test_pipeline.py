@@ -17,13 +17,13 @@ from semgfin_rt.errors import ContractMismatchError
 from semgfin_rt.features import closed_form
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.backends import TorchBackend
-from semgfin_rt.nn.network import Network, preset_features, preset_network
+from semgfin_rt.nn.network import Network
+from semgfin_rt.nn.presets import PRESETS
 from semgfin_rt.pipeline import Pipeline
 from semgfin_rt.sources.recording import RecordingSource
 from semgfin_rt.train import dataset
 from semgfin_rt.train.test_windows import TestWindows
 
-PRESETS = ("realtime", "paper")
 CPU = torch.device("cpu")
 
 
@@ -37,8 +37,9 @@ def one_thread():
 
 def contract_of(preset: str) -> ModelContract:
     """Random weights behind a filter; windows of 30 ms, so that `paper` is quick."""
-    features, read = preset_features(preset)
-    network = preset_network(preset, 20, 3, len(features), per_channel=preset == "paper")
+    known = PRESETS[preset]
+    features = known.features
+    network = known.network(20, len(features), 3 if known.per_channel else 1)
     return ModelContract.model_validate(
         tiny_contract().model_dump()
         | {
@@ -48,7 +49,7 @@ def contract_of(preset: str) -> ModelContract:
             "scale_std": (2e-5, 1e-5, 3e-5),
             "window": 60,
             "features": features,
-            "classifier_features": read,
+            "classifier_features": known.classifier_features,
             "feature_mean": (0.1,) * len(features),
             "feature_std": (2.0,) * len(features),
             "network": network.model_dump(),
@@ -169,6 +170,25 @@ def test_what_is_not_a_number_is_gone_one_window_later(model, value):
     clean = [d for d in decisions if d.sample >= 100 + contract.window]
     assert len(clean) == 12
     assert all(np.isfinite(d.movements[0].probabilities).all() for d in clean)
+
+
+@pytest.mark.parametrize("size", [1, 45, 400])
+def test_offline_filters_as_the_stream_does_behind_damage(realtime, size):
+    contract, backend = realtime
+    recording = counting_recording(400)
+    recording.samples[:] = emg(400)
+    recording.samples[100:120, 1], recording.samples[110:130, 0] = np.nan, np.inf
+    offline = dataset.filtered(recording, contract.filter_sos).samples
+    assert np.isnan(offline[100:130]).all()
+    pipeline, windows = Pipeline(contract, backend), []
+    for start in range(0, 400, size):
+        pipeline.push(chunk(recording.samples[start : start + size], start))
+        if start + size >= 130 + WINDOW:
+            windows.append((min(start + size, 400), pipeline.window.copy()))
+    assert windows
+    scale = Scaler(contract.scale_mean, contract.scale_std)
+    for stop, window in windows:
+        np.testing.assert_array_equal(window, scale(offline[stop - WINDOW : stop]))
 
 
 def test_a_loss_before_an_empty_chunk_counts(realtime):

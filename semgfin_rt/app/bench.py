@@ -20,10 +20,11 @@ import torch
 
 from semgfin_rt.contracts import FloatArray
 from semgfin_rt.errors import CheckpointError, OptionError
-from semgfin_rt.model_contract import ClassLabel, ModelContract
+from semgfin_rt.model_contract import ClassLabel, ModelContract, PresetName
 from semgfin_rt.nn.backends import Backend, one_thread
 from semgfin_rt.nn.choosing import choose_backend, time_decision
-from semgfin_rt.nn.network import Network, preset_derivations, preset_features, preset_network
+from semgfin_rt.nn.network import Network
+from semgfin_rt.nn.presets import PRESETS
 from semgfin_rt.train.loop import Progress
 from semgfin_rt.train.options import DEFAULT_HORIZONS_MS
 
@@ -74,7 +75,7 @@ class Timing:
     n: int
 
 
-def untrained(preset: str, signal: Signal, *, per_channel: bool = False) -> ModelContract:
+def untrained(preset: PresetName, signal: Signal, *, per_channel: bool = False) -> ModelContract:
     """Contract of a network for `signal`, with statistics of no meaning.
 
     Parameters
@@ -82,7 +83,7 @@ def untrained(preset: str, signal: Signal, *, per_channel: bool = False) -> Mode
     preset : {"paper", "realtime"}
     signal : Signal
     per_channel : bool
-        See `preset_network`.
+        Weights of their own for each channel.
 
     Raises
     ------
@@ -101,9 +102,10 @@ def untrained(preset: str, signal: Signal, *, per_channel: bool = False) -> Mode
             "multiple."
         )
     n = signal.channels
-    features, read = preset_features(preset)
+    chosen = PRESETS[preset]
+    features = chosen.features
     hop = round(samples)
-    network = preset_network(preset, hop, n, len(features), per_channel=per_channel)
+    network = chosen.network(hop, len(features), n if per_channel else 1)
     ring = tuple(range(min(n, signal.ring)))
     horizons = (
         DEFAULT_HORIZONS_MS
@@ -122,12 +124,12 @@ def untrained(preset: str, signal: Signal, *, per_channel: bool = False) -> Mode
         window=hop * (signal.window_ms // signal.hop_ms),
         hop=hop,
         features=features,
-        classifier_features=read,
+        classifier_features=chosen.classifier_features,
         feature_mean=(0.0,) * len(features),
         feature_std=(1.0,) * len(features),
         horizons_ms=horizons,
         classes=tuple(ClassLabel(id=i, name=f"movement {i}") for i in range(signal.classes)),
-        network=network.model_copy(update={"derivations": preset_derivations(preset, ring)}),
+        network=network.model_copy(update={"derivations": chosen.derived(ring)}),
         test_repetitions=(),
     )
 

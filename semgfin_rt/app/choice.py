@@ -24,7 +24,6 @@ from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.recordings.cutting import cut_repetitions
 from semgfin_rt.recordings.db2_schema import RATE, channel_names
 from semgfin_rt.recordings.loading import iter_recordings
-from semgfin_rt.recordings.synthetic import synthetic_subject
 
 Kind: TypeAlias = Literal["stream", "recording", "synthetic"]
 UNITS = ("V", "mV", "uV", "count")
@@ -248,6 +247,8 @@ def synthetic_recording(choice: SourceChoice) -> Recording:
     OptionError
         If there is no such subject.
     """
+    from semgfin_rt.recordings.synthetic import synthetic_subject  # loads scipy.signal
+
     return _part(synthetic_subject(choice.subject or 1, 1), choice)
 
 

@@ -39,6 +39,8 @@ class SeenStream:
         As it says itself; empty where it says none, or several.
     problem : str
         Why no signal can be read from it, in a sentence.
+    counter : bool
+        Its last channel is no signal: it counts the samples.
     """
 
     stream: FoundStream
@@ -46,6 +48,12 @@ class SeenStream:
     xml: bytes | None = None
     unit: str = ""
     problem: str = ""
+    counter: bool = False
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of signal, as far as it is known."""
+        return self.stream.n_channels - self.counter
 
     @property
     def usable(self) -> bool:
@@ -123,17 +131,15 @@ def _asked(stream: FoundStream, now: float) -> SeenStream:
         lsl.require_usable(stream)
     except StreamError as error:
         return SeenStream(stream, now, problem=str(error))
-    inlet = lsl.open_inlet(stream, 1)
     try:
-        with lsl.answering(stream.name, ANSWER_S):
-            xml = inlet.info(timeout=ANSWER_S).as_xml().encode()
+        xml = lsl.ask(stream, ANSWER_S)
     except StreamError:
         return SeenStream(stream, now)
     try:
-        lsl.parse_description(xml, "V")
+        said = lsl.parse_description(xml, "V")
     except StreamError as error:
         return SeenStream(stream, now, xml, problem=str(error))
-    return SeenStream(stream, now, xml, _unit(xml))
+    return SeenStream(stream, now, xml, _unit(xml), counter=said.counter)
 
 
 def _unit(xml: bytes) -> str:

@@ -173,7 +173,7 @@ class LiveView:
     lights : tuple of Light
         Signal quality of each channel; empty before the first window.
     features : FeatureComparison or None
-        Of the newest window whose closed form was computed.
+        Of the newest window whose closed form was computed; none without a horizon of 0 ms.
     imitation : Imitation
         How far the imitation can be trusted.
     forecasts : Forecasts
@@ -187,6 +187,7 @@ class LiveView:
 
     def __init__(self, contract: ModelContract) -> None:
         self.contract = contract
+        self._present = contract.horizons.index(0) if 0 in contract.horizons else None
         self.traces = TraceRing(contract.spec)
         self.ribbon = Ribbon(contract)
         self.decision: Decision | None = None
@@ -229,9 +230,9 @@ class LiveView:
         self.forecasts.take(snapshot.decisions, snapshot.closed_form)
         self.ribbon.push(snapshot.decisions)
         self.decision = snapshot.decisions[-1]
-        if snapshot.closed_form is not None:
+        if snapshot.closed_form is not None and self._present is not None:
             self.features = compare_features(
-                self.contract, self.decision.features[0], snapshot.closed_form
+                self.contract, self.decision.features[self._present], snapshot.closed_form
             )
 
     def _starts_afresh(self, decisions: tuple[Decision, ...]) -> bool:

@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from semgfin_rt.app.prompts import Slot
 from semgfin_rt.contracts import FloatArray
-from semgfin_rt.dsp.filters import CausalFilter, design_filter
 
 BLOCK_S = 0.01
 LEAST_RISE_DB = 6.0
@@ -31,6 +30,8 @@ Levels = npt.NDArray[np.float64]
 def energy_db(samples: FloatArray, rate: float) -> Levels:
     """Energy of every block of 10 ms of the band-passed signal, (n_blocks, n_channels), in dB."""
     n = block_samples(rate)
+    from semgfin_rt.dsp.filters import CausalFilter, design_filter  # loads scipy.signal
+
     filtered = CausalFilter(design_filter(rate))(samples)
     blocks = filtered[: len(filtered) // n * n].reshape(-1, n, samples.shape[1])
     energy = np.square(blocks, dtype=np.float64).mean(axis=1)

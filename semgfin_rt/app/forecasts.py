@@ -52,10 +52,10 @@ class Forecasts:
 
     def __init__(self, contract: ModelContract) -> None:
         self._shape = (len(contract.horizons), len(contract.features), len(contract.channels))
-        self._has_present = contract.horizons[0] == 0
-        first = 1 if self._has_present else 0
-        self._places = range(first, len(contract.horizons))
-        self._horizons, self.horizons_ms = contract.horizons, contract.horizons_ms[first:]
+        self._horizons = contract.horizons
+        self._present = contract.horizons.index(0) if 0 in contract.horizons else None
+        self._places = [i for i, ahead in enumerate(contract.horizons) if ahead]
+        self.horizons_ms = tuple(contract.horizons_ms[i] for i in self._places)
         self._window, self._pair_span = contract.window, PAIR_S * contract.rate
         self._newest, self._due = -1, 0.0
         self._made: dict[int, FloatArray] = {}
@@ -75,9 +75,10 @@ class Forecasts:
         self._due = self._newest + self._pair_span
         pairs = list(zip(made, self._places, strict=True))
         self._r2.add(self._stacked([None if m is None else m[i] for m, i in pairs]), closed_form)
-        if self._has_present:
+        present = self._present
+        if present is not None:
             self._persistence.add(
-                self._stacked([None if m is None else m[0] for m in made]), closed_form
+                self._stacked([None if m is None else m[present] for m in made]), closed_form
             )
 
     def scores(self) -> tuple[ForecastScore, ...]:
@@ -96,7 +97,7 @@ class Forecasts:
         self._newest = sample
         if decision.features.shape == self._shape:  # or another checkpoint decides
             self._made[sample] = decision.features
-        oldest = sample - self._horizons[-1]
+        oldest = sample - max(self._horizons)
         while self._made and (first := next(iter(self._made))) < oldest:
             del self._made[first]
 

@@ -102,7 +102,7 @@ class Imitation:
     def __init__(self, contract: ModelContract) -> None:
         self._shape = (len(contract.features), len(contract.channels))
         self._std = np.array(contract.feature_std, np.float32)[:, None]
-        self._has_present = contract.horizons[0] == 0
+        self._present = contract.horizons.index(0) if 0 in contract.horizons else None
         self._error_span, self._pair_span = ERROR_S * contract.rate, PAIR_S * contract.rate
         self._newest, self._due = -1, 0.0
         self._squares: deque[tuple[int, npt.NDArray[np.float32]]] = deque()
@@ -110,9 +110,9 @@ class Imitation:
 
     def take(self, decisions: Sequence[Decision], closed_form: FloatArray | None) -> None:
         """Take the decisions of a snapshot, and the closed form of the newest one's window."""
-        if not decisions or closed_form is None or not self._has_present:
+        if not decisions or closed_form is None or self._present is None:
             return
-        sample, estimate = decisions[-1].sample, decisions[-1].features[0]
+        sample, estimate = decisions[-1].sample, decisions[-1].features[self._present]
         if estimate.shape != self._shape or closed_form.shape != self._shape:
             return  # another checkpoint decides
         if sample < self._newest:  # another stream

@@ -12,10 +12,33 @@ import platformdirs
 from pydantic import BaseModel, Field, ValidationError
 
 from semgfin_rt.app.choice import SourceChoice
+from semgfin_rt.app.prompts import LONGEST_S, MOST_REPETITIONS, SHORTEST_S, Order, Timing
 
 VARIABLE = "SEMGFIN_PREFERENCES"
 """Environment variable that names another file."""
 _LARGEST = 1 << 20  # bytes; a real one has 2 KB
+
+
+class CalibrationChoice(BaseModel):
+    """What was chosen for the last calibration.
+
+    Attributes
+    ----------
+    subject : int
+        Number of the person.
+    movements : tuple of int
+        Labels; empty for all.
+    repetitions : int
+    movement_s, rest_s : float
+    order : {"random", "contract"}
+    """
+
+    subject: int = Field(default=1, ge=1, le=9999)
+    movements: tuple[int, ...] = ()
+    repetitions: int = Field(default=3, ge=2, le=MOST_REPETITIONS)
+    movement_s: float = Field(default=Timing().movement_s, ge=SHORTEST_S, le=LONGEST_S)
+    rest_s: float = Field(default=Timing().rest_s, ge=SHORTEST_S, le=LONGEST_S)
+    order: Order = "random"
 
 
 class Preferences(BaseModel):
@@ -34,6 +57,7 @@ class Preferences(BaseModel):
         What was chosen last.
     folder : str
         Where a file was chosen last.
+    calibration : CalibrationChoice
     """
 
     theme: Literal["dark", "light"] = "dark"
@@ -42,6 +66,7 @@ class Preferences(BaseModel):
     layouts: dict[str, str] = Field(default_factory=dict)
     source: SourceChoice = SourceChoice()
     folder: str = ""
+    calibration: CalibrationChoice = CalibrationChoice()
 
 
 def preferences_file() -> Path:

@@ -21,7 +21,6 @@ from semgfin_rt.folders import find_model
 from semgfin_rt.lsl import MAX_SPEED
 from semgfin_rt.recordings.cutting import cut_repetitions
 from semgfin_rt.recordings.loading import iter_recordings
-from semgfin_rt.recordings.synthetic import synthetic_subject
 
 SYNTHETIC = "synthetic"
 
@@ -146,6 +145,8 @@ class Scenario(_Strict):
 
     def _recording(self, folder: Path) -> Recording:
         if self.recording == SYNTHETIC and self.subject is not None:
+            from semgfin_rt.recordings.synthetic import synthetic_subject  # loads scipy.signal
+
             return synthetic_subject(self.subject, self.seed)
         path = folder / self.recording
         found = iter_recordings(path, None if self.subject is None else [self.subject])

@@ -19,12 +19,11 @@ from semgfin_rt.app.transport import Transport
 from semgfin_rt.app.watch import Watch, WatchedEngine
 from semgfin_rt.contracts import Decision
 from semgfin_rt.engine.latency import WHOLE_RUN
-from semgfin_rt.engine.loop import choose_horizons
 from semgfin_rt.engine.parts import Step
 from semgfin_rt.engine.player import Player
 from semgfin_rt.engine.process import EngineProcess
 from semgfin_rt.engine.snapshot import NO_HEALTH
-from semgfin_rt.engine.spec import EngineSpec
+from semgfin_rt.engine.spec import EngineSpec, choose_horizons
 from semgfin_rt.errors import StreamError
 from semgfin_rt.nn.checkpoint_folder import sha256
 
@@ -159,14 +158,17 @@ class Session:
         self._health = engine.health()
 
     def link(self) -> WatchedEngine:
-        """Start player and engine, each in a process of its own; return the window's end."""
+        """Start player and engine, each in a process of its own; return the window's end.
+
+        The engine first: it takes seconds to load, and waits for the player's streams.
+        """
         if self._player is not None and isinstance(self.source, Replay):
             self._player.stay = self.source.stay and self.settings.seconds is None
-        self._start_player()
         engine = EngineProcess(self._spec(attended=True))
         self._link = WatchedEngine(engine, self._watch)
         with spared_ctrl_c():
             engine.start()
+        self._start_player()
         return self._link
 
     @property

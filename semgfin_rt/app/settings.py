@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from semgfin_rt.contracts import Recording
 from semgfin_rt.decision import DecisionPolicy, PolicySpec, class_thresholds
-from semgfin_rt.engine.loop import choose_horizons
+from semgfin_rt.engine.spec import choose_horizons
 from semgfin_rt.errors import OptionError
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backends import require_backend
+from semgfin_rt.nn.backend_names import require_backend
 from semgfin_rt.nn.checkpoint_folder import load_contract
 
 LONGEST_S = 1e7
@@ -86,7 +86,8 @@ class Settings:
         by_itself = not contract.has_rest and contract.rest_gate is not None
         gate = by_itself if self.rest_gate is None else self.rest_gate
         own = class_thresholds(contract, self.thresholds)
-        return PolicySpec(self.vote, self.reject, self.hold_ms, gate, own, self.hysteresis)
+        as_here = {part.name: getattr(self, part.name) for part in fields(PolicySpec)}
+        return PolicySpec(**as_here | {"rest_gate": gate, "thresholds": own})
 
 
 @dataclass(frozen=True, eq=False)

@@ -158,11 +158,6 @@ class Studio:
         self._prepared: Future[Session] | None = None
         self._started: Future[Stage] | None = None
 
-    @property
-    def can_cancel(self) -> bool:
-        """Whether the old session is still untouched."""
-        return self._prepared is not None
-
     def open(self, prepare: Callable[[], Session], title: str, what: str) -> None:
         """Open another session in the background, in the place of the one that is open.
 

@@ -47,7 +47,7 @@ class StageProgress:
 
 
 def require_place(out: Path) -> None:
-    """See before a session that its result can be written.
+    """See, before a session as well, that its result can be written.
 
     Raises
     ------
@@ -55,12 +55,10 @@ def require_place(out: Path) -> None:
         If `out` is something else than a checkpoint, or cannot be made.
     """
     if out.exists() and not is_replaceable(out):
-        raise CheckpointError(
-            f"{out} exists and is not a checkpoint: choose another folder with --out."
-        )
+        raise CheckpointError(f"{out} exists and is not a checkpoint: choose another folder.")
     folder = next(parent for parent in out.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise CheckpointError(f"{out} cannot be written: choose another folder with --out.")
+        raise CheckpointError(f"{out} cannot be written: choose another folder.")
 
 
 class Tuning:
@@ -180,7 +178,7 @@ class Tuning:
         TrainingError
             If there is no result, or it is worse than the checkpoint was.
         CheckpointError
-            If it cannot be moved.
+            If something else than a checkpoint is at `out` by now, or it cannot be moved.
         """
         if self.state != "done" or self.comparison is None or self._folder is None:
             raise TrainingError(f"there is no result to keep ({self.state}): calibrate first.")
@@ -189,6 +187,7 @@ class Tuning:
                 f"{self.comparison.shortfall}, so nothing was kept: go on with {self.base}, or "
                 "record better repetitions."
             )
+        require_place(self.out)
         older = self._folder / "older"
         try:
             if self.out.exists():

@@ -17,6 +17,10 @@ from semgfin_rt.train.finetune import finetune
 from semgfin_rt.train.loop import Progress
 from semgfin_rt.train.options import FinetuneOptions
 
+_ENOUGH = 6_000
+"""Windows to learn from, and of the held-out repetition to judge on. All 25,000 of 17 movements in
+two repetitions brought 0.1 points less on four synthetic people, who differed by -0.2 to 0.8."""
+
 
 def tune_and_compare(
     base: Path, recording: Recording, out: Path, options: FinetuneOptions, progress: Progress
@@ -38,6 +42,7 @@ def tune_and_compare(
     SemgfinError
         What `finetune` raises.
     """
+    options = options.model_copy(update={"most_windows": _ENOUGH})
     if load_contract(base).network.classifier == "mlp":
         # With its figures, which the caller judges; of a CNN there would be none.
         options = options.model_copy(update={"keep_worse": True})
@@ -58,13 +63,13 @@ def tune_and_compare(
 
 
 def _lda_accuracy(recording: Recording, contract: ModelContract) -> tuple[float | None, int]:
-    """Accuracy of the LDA on the windows of the held-out repetition, and how many there are."""
+    """Accuracy of the LDA on those windows of the held-out repetition, and how many there are."""
     record = contract.history[-1]
     kept = set(record.repetitions) - set(record.held_out)
     prepared = dataset.filtered(recording, contract.filter_sos)
     scaler = Scaler(contract.scale_mean, contract.scale_std)  # the person's, as the network's
     lessons, tested = (
-        controls.learn(prepared, contract, scaler, repetitions).at_first_horizon
+        controls.learn(prepared, contract, scaler, repetitions, most=_ENOUGH).at_first_horizon
         for repetitions in (kept, record.held_out)
     )
     features, truth, _ = tested.known(0)

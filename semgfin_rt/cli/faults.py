@@ -47,7 +47,10 @@ def faults(
         how = each.long if long else each.short
         print(f"{each.number:2}  {each.fault} ({how})\n    promised: {each.promise}", flush=True)
         found.append(measure(each, Scale(long, folder.absolute())))
-        print(f"    measured: {found[-1].finding.measured}\n    {_verdict(found[-1])}", flush=True)
+        print(f"    measured: {found[-1].finding.measured}\n    {_verdict(found[-1])};", end=" ")
+        late = found[-1].late
+        print(f"the scheduler was late by {late.worst_ms:.0f} ms at worst, ", end="")
+        print(f"and this command waited {late.waited_s:.1f} s for a core", flush=True)
     ok = all(m.finding.ok for m in found)
     _print_table(found)
     if json_file is not None:

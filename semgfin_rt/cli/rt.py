@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,7 +29,10 @@ from semgfin_rt.cli.run_options import (
 )
 from semgfin_rt.cli.verify import verify
 from semgfin_rt.cli.view import View
-from semgfin_rt.errors import OptionError
+from semgfin_rt.errors import OptionError, StreamError
+
+if TYPE_CHECKING:
+    from semgfin_rt.lsl import FoundStream
 
 DEMO_S = 20.0
 """Of signal, for a demo that nobody watches."""
@@ -133,20 +136,17 @@ def live(
     ] = 5.0,
     seconds: Seconds = None,
     horizons: Horizons = None,
-    lan: Lan = False,
     *,
     view_options: dict[str, Any],
     output_options: dict[str, Any],
     policy_options: dict[str, Any],
 ) -> None:
     """Decide on an LSL stream."""
-    from semgfin_rt import lsl
     from semgfin_rt.folders import find_model
 
     if name is None and source_id is None:
         raise OptionError("no stream was given: pass --name or --source-id.")
     view: View = view_options["view"]
-    lsl.configure(lan)
     from semgfin_rt.app.session import Session
     from semgfin_rt.app.settings import Live, Settings
 
@@ -167,8 +167,11 @@ def streams(
     lan: Lan = False,
 ) -> None:
     """List the LSL streams."""
+    from concurrent.futures import ThreadPoolExecutor
+
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from semgfin_rt import lsl
 
@@ -179,9 +182,13 @@ def streams(
         print(f"No LSL stream was found {where} within {seconds:g} s.")
         return
     table = Table("name", "type", "source_id", "host", "channels", "rate")
-    for s in found:
+    with ThreadPoolExecutor() as asking:  # behind a firewall, none of them answers
+        counts = list(asking.map(_n_channels, found))
+    for s, n_channels in zip(found, counts, strict=True):
+        texts = (s.name, s.type, s.source_id, s.host)  # of an unknown sender: shown, not obeyed
+        shown = [Text(text if text.isprintable() else ascii(text)) for text in texts]
         rate = f"{s.rate:g} Hz" if s.rate else "irregular"
-        table.add_row(s.name, s.type, s.source_id, s.host, str(s.n_channels), rate)
+        table.add_row(*shown, str(n_channels), rate)
     Console().print(table)
 
 
@@ -195,6 +202,17 @@ app.command()(verify)
 def main() -> None:
     """Entry point of `semgfin-rt`."""
     run(app, "semgfin-rt")
+
+
+def _n_channels(stream: FoundStream) -> int:
+    """Return how many channels of signal a stream has, asking it whether it counts its samples."""
+    from semgfin_rt import lsl
+
+    try:
+        counter = lsl.parse_description(lsl.ask(stream, 1.0), "V").counter
+    except StreamError:  # it does not answer, or is no signal
+        counter = False
+    return stream.n_channels - counter
 
 
 def _from_here(model: str | None) -> str | None:

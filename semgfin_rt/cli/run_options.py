@@ -55,8 +55,12 @@ def output_options(
     record: Annotated[
         Path | None, typer.Option(help="Record everything into this XDF file.", metavar="FILE")
     ] = None,
+    lan: Lan = False,
 ) -> dict[str, Any]:
-    """Say what decides and where decisions go, as `Settings` names it."""
+    """Say what decides and where decisions go, as `Settings` names it; open LSL so far."""
+    from semgfin_rt import lsl
+
+    lsl.configure(lan)
     require_writable(record)
     if record is not None and record.exists():
         raise OptionError(f"'{record}' exists: name a new file to record into.")

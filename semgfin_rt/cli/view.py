@@ -46,6 +46,8 @@ class View:
     ----------
     last : Session or None
         That was open last: in a window another source may be opened.
+    first_picture_s : float or None
+        From the start of the process until a decision was painted beside its truth.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class View:
         self.json_file, self.screenshot, self.theme = json_file, screenshot, theme
         self.headless = headless
         self.last: Session | None = None
+        self.first_picture_s: float | None = None
         if not headless and screenshot is None and not has_display():
             print("No display was found: running without a window.", flush=True)
             self.headless = True
@@ -111,6 +114,10 @@ class View:
         if session.failure is not None and not summary["decisions"]:
             raise StreamError(session.failure)
         print("", *summary_lines(summary), sep="\n", flush=True)
+        summary["first_picture_s"] = self.first_picture_s
+        if self.first_picture_s is not None:
+            seen = f"{self.first_picture_s:.1f} s after the start of the program"
+            print(f"The first decision stood on the screen beside its truth {seen}.", flush=True)
         self.last = session
         return summary
 
@@ -163,17 +170,21 @@ class View:
         if not has_display():
             os.environ["QT_QPA_PLATFORM"] = "offscreen"
         require_qt()
+        import psutil
+
         from semgfin_rt.app.studio import Stage, Studio
         from semgfin_rt.qt.application import run_window
 
         studio = Studio(Stage.start(session, title))
         with _noting_ctrl_c(studio):  # which closes the window
-            run_window(
+            painted = run_window(
                 studio,
                 seconds=session.settings.seconds,
                 screenshot=self.screenshot,
                 theme=self.theme,
             )
+        if painted is not None:
+            self.first_picture_s = round(painted - psutil.Process().create_time(), 2)
         return studio.session or session
 
 

@@ -288,14 +288,14 @@ def usable(samples: FloatArray, marks: FloatArray) -> FloatArray:
     return np.where(marks, np.float32(0), samples)
 
 
-def recoveries(marks: FloatArray, *, after_bad: bool = False) -> list[int]:
+def recoveries(marks: FloatArray | Mask, *, after_bad: bool = False) -> list[int]:
     """Rows of `marks` at which all channels are good again: there the filter starts afresh.
 
     Nothing of a bad stretch then stays in its state: what follows is decided as after a start.
 
     Parameters
     ----------
-    marks : (n_samples, n_channels) float32
+    marks : (n_samples, n_channels) float32 or bool
     after_bad : bool
         Whether the row before the first was bad.
     """

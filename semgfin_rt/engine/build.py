@@ -10,10 +10,10 @@ import torch
 from semgfin_rt.contracts import Sink
 from semgfin_rt.decision import PolicySpec
 from semgfin_rt.engine.latency import LAST_60_S, LatencyMeter
-from semgfin_rt.engine.loop import Engine, choose_horizons
+from semgfin_rt.engine.loop import Engine
 from semgfin_rt.engine.parts import StreamSource
 from semgfin_rt.engine.recording import RunRecorder
-from semgfin_rt.engine.spec import EngineSpec
+from semgfin_rt.engine.spec import EngineSpec, choose_horizons
 from semgfin_rt.errors import OptionError
 from semgfin_rt.folders import graph_cache
 from semgfin_rt.model_contract import ModelContract
@@ -23,8 +23,8 @@ from semgfin_rt.nn.choosing import ASKED_AS, choose_backend
 from semgfin_rt.pipeline import Pipeline
 from semgfin_rt.sinks.lsl import LslSink
 from semgfin_rt.sinks.udp import UdpSink
-from semgfin_rt.sources.lsl import TruthSource
 from semgfin_rt.sources.supervisor import SupervisedSource
+from semgfin_rt.sources.truth import TruthSource
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,6 +32,7 @@ from semgfin_rt.engine.latency import LAST_60_S, LatencyMeter
 from semgfin_rt.engine.ledger import Ledger
 from semgfin_rt.engine.parts import Recorder, Step, StreamSource, Truth
 from semgfin_rt.engine.snapshot import Health
+from semgfin_rt.engine.spec import choose_horizons
 from semgfin_rt.engine.staleness import StaleClock, stale
 from semgfin_rt.errors import OptionError, StreamError
 from semgfin_rt.pipeline import Pipeline
@@ -369,20 +370,3 @@ class Engine:
                 f"the stream '{self.source.name}' ended after {came_s:.1f} s{wanted}, before it "
                 "should have: start its program again."
             )
-
-
-def choose_horizons(offered: tuple[int, ...], wanted: tuple[int, ...] | None) -> list[int]:
-    """Return the places of the wanted horizons among those a checkpoint offers.
-
-    Raises
-    ------
-    OptionError
-        If one is not offered.
-    """
-    missing = [ms for ms in wanted or () if ms not in offered]
-    if missing:
-        raise OptionError(
-            f"horizon {missing[0]} ms is not in the checkpoint: choose among "
-            f"{', '.join(map(str, offered))}."
-        )
-    return [i for i, ms in enumerate(offered) if wanted is None or ms in wanted]

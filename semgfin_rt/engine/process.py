@@ -3,14 +3,17 @@
 Three threads take part:
 
 - the window's thread calls `poll` and `close`. `poll` does not wait; it may only have to take in
-  the rest of a snapshot that is already on its way. `close` waits up to 5 s for the process.
-- the engine's thread, the main one of the child, reads, decides and publishes. It never touches
-  the pipe: it lays a snapshot out when one was asked for (some 0.1 ms, after publishing).
+  the rest of a message that is already on its way. `close` waits up to 5 s for the process.
+- the engine's thread, the main one of the child, reads, decides and publishes. It writes signal
+  and decisions into shared memory (see `board`) and never touches the pipe: it lays out the small
+  rest of a snapshot when one was asked for.
 - the postman, a second thread of the child, waits for requests and commands, and sends the
   answers. It alone blocks when the window does not take its mail.
 
-A snapshot is the answer to a request, so only one is ever under way. A window that freezes asks
-for nothing, loses no sample and delays no decision, and its next snapshot holds the last 5 s.
+So signal and decisions are latest wins, and events and truth are never lost: they wait until they
+are asked for. A snapshot is the answer to a request, so only one is ever under way. A window that
+freezes asks for nothing, loses no sample and delays no decision, and its next snapshot holds the
+last 5 s. What crosses the pipe is pickled, by this program for itself.
 """
 
 from __future__ import annotations
@@ -19,27 +22,26 @@ import multiprocessing as mp
 import queue
 import threading
 import time
-from collections import deque
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from semgfin_rt import lsl
-from semgfin_rt.contracts import Chunk, Decision, Event, FloatArray, TruthEvent
+from semgfin_rt.contracts import Decision, Event, TruthEvent
+from semgfin_rt.engine.board import Board
 from semgfin_rt.engine.commands import Command
 from semgfin_rt.engine.snapshot import NO_HEALTH, Health, Phase, Snapshot
 from semgfin_rt.engine.spec import EngineSpec
 from semgfin_rt.errors import SemgfinError
+from semgfin_rt.nn.checkpoint_folder import load_contract
 
 if TYPE_CHECKING:  # the window's process stays free of torch
     from semgfin_rt.engine.loop import Engine
     from semgfin_rt.engine.parts import Step
 
-KEEP_S = 5.0
-"""What a snapshot holds at most, in s of signal."""
 _HEALTH_S = 0.5  # percentiles of all stages cost a millisecond: not with every snapshot
 _STOP_S = 5.0
 _NO_SIGNAL = np.empty((0, 0), np.float32)
@@ -67,12 +69,19 @@ class EngineProcess:
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:
-        """Start the process; how it fares comes with the snapshots."""
+        """Start the process; how it fares comes with the snapshots.
+
+        Raises
+        ------
+        CheckpointError
+            If the contract of the checkpoint cannot be read.
+        """
+        self._board = Board(load_contract(self.spec.model), self.spec.horizons_ms)
         context = mp.get_context("spawn")
         self._link, child = context.Pipe()
         self._process = context.Process(
             target=_main,
-            args=(self.spec, child, lsl.uses_lan()),
+            args=(self.spec, self._board, child, lsl.uses_lan()),
             name="semgfin engine",
             daemon=True,
         )
@@ -97,10 +106,23 @@ class EngineProcess:
         try:
             if not self._link.poll():
                 return None
-            self._last = self._link.recv()
+            mail: _Mail = self._link.recv()
             self._link.send(None)
         except (EOFError, OSError):
             return self._died()
+        first, signal = self._board.signal.take(mail.n_samples)
+        overrun = self._board.signal.overrun
+        undrawn = overrun - self._last.overrun
+        text = f"The window stood still: {undrawn} samples were not drawn. The engine had them."
+        told = (Event(lsl.local_clock(), "stream", text),) if undrawn else ()
+        self._last = replace(
+            mail.rest,
+            first=first,
+            signal=signal,
+            decisions=self._board.take_decisions(mail.n_decisions),
+            events=mail.rest.events + told,
+            overrun=overrun,
+        )
         self._over = self._last.phase == "failed"
         return self._last
 
@@ -139,8 +161,8 @@ class EngineProcess:
 
 
 # ------------------------------------------------------------------------ in the child
-def _main(spec: EngineSpec, link: Connection, lan: bool) -> None:
-    desk = _Desk()
+def _main(spec: EngineSpec, board: Board, link: Connection, lan: bool) -> None:
+    desk = _Desk(board)
     postman = threading.Thread(target=_carry, args=(link, desk), name="postman", daemon=True)
     postman.start()
     try:
@@ -189,21 +211,30 @@ def _carry(link: Connection, desk: _Desk) -> None:
         desk.wanted.set()
 
 
+@dataclass(frozen=True)
+class _Mail:
+    """What the board is to be read up to, and the rest of the snapshot: no signal, no decisions."""
+
+    n_samples: int
+    n_decisions: int
+    rest: Snapshot
+
+
 class _Desk:
     """Where the engine's thread lays its news, and the postman takes the answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, board: Board) -> None:
+        self.board = board
         self.wanted = threading.Event()
         self.closed = threading.Event()
-        self.answers: queue.SimpleQueue[Snapshot] = queue.SimpleQueue()
+        self.answers: queue.SimpleQueue[_Mail] = queue.SimpleQueue()
         self.commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self.engine: Engine | None = None
         self.phase: Phase = "connecting"
         self.message = ""
         self.backend = ""
         self.notes: tuple[str, ...] = ()
-        self._chunks: deque[Chunk] = deque()
-        self._decisions: deque[Decision] = deque()
+        self._answered = 0  # decisions that an earlier answer told of
         self._truth: list[TruthEvent] = []
         self._events: list[Event] = []
         self._stale: Decision | None = None
@@ -215,53 +246,38 @@ class _Desk:
         self.answer()
 
     def take(self, step: Step) -> None:
-        """Keep what a turn brought, the last 5 s of it."""
-        if self.engine is None:
-            return
-        if len(step.chunk.samples):
-            self._chunks.append(step.chunk)
-        self._decisions.extend(step.decisions)
+        """Keep what a turn brought."""
+        self.board.put(step.chunk, step.decisions)
         self._truth.extend(step.truth)
         self._events.extend(step.events)
         if step.decisions or step.stale is not None:
             self._stale = step.stale
-        newest = self._chunks[-1].first + len(self._chunks[-1].samples) if self._chunks else 0
-        oldest = newest - KEEP_S * self.engine.source.spec.rate
-        while self._chunks and self._chunks[0].first < oldest:
-            self._chunks.popleft()
-        while self._decisions and self._decisions[0].sample < oldest:
-            self._decisions.popleft()
 
     def answer(self) -> None:
         """Lay out a snapshot if one was asked for."""
         if not self.wanted.is_set() or self.closed.is_set():
             return
         self.wanted.clear()
-        first, signal = _joined(self._chunks)
-        decisions = tuple(self._decisions)
-        closed_form = (
-            self.engine.pipeline.closed_form() if self.engine is not None and decisions else None
+        n_decisions = self.board.decisions.written
+        decided, self._answered = n_decisions > self._answered, n_decisions
+        engine = self.engine
+        rest = Snapshot(
+            self.phase,
+            self.message,
+            0,
+            _NO_SIGNAL,
+            (),
+            engine.pipeline.closed_form() if engine is not None and decided else None,
+            tuple(self._truth),
+            self._current_health(),
+            self.backend,
+            self.notes + engine.source.notes if engine is not None else (),
+            tuple(self._events),
+            self._stale,
+            *self._files(),
+            None if engine is None else engine.pipeline.quality,
         )
-        self.answers.put(
-            Snapshot(
-                self.phase,
-                self.message,
-                first,
-                signal,
-                decisions,
-                closed_form,
-                tuple(self._truth),
-                self._current_health(),
-                self.backend,
-                self.notes + self.engine.source.notes if self.engine is not None else (),
-                tuple(self._events),
-                self._stale,
-                *self._files(),
-                None if self.engine is None else self.engine.pipeline.quality,
-            )
-        )
-        self._chunks.clear()
-        self._decisions.clear()
+        self.answers.put(_Mail(self.board.signal.written, n_decisions, rest))
         self._truth.clear()
         self._events.clear()
 
@@ -281,15 +297,3 @@ class _Desk:
             self._health, self._health_at = self.engine.health(), now
             return self._health
         return replace(self.engine.counters(), latency_ms=self._health.latency_ms)
-
-
-def _joined(chunks: deque[Chunk]) -> tuple[int, FloatArray]:
-    """Return the first index and all samples; lost ones are NaN, so that rows stay indices."""
-    if not chunks:
-        return 0, _NO_SIGNAL
-    first, last = chunks[0].first, chunks[-1]
-    shape = (last.first + len(last.samples) - first, last.samples.shape[1])
-    signal = np.full(shape, np.nan, np.float32)
-    for chunk in chunks:
-        signal[chunk.first - first :][: len(chunk.samples)] = chunk.samples
-    return first, signal

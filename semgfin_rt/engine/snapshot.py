@@ -39,7 +39,7 @@ class Health:
     latency_ms : dict
         Stage name (acquire, filter, fin, cnn, policy, publish, compute, end_to_end) to its
         percentiles; `compute` is filter to policy, `end_to_end` the push of the newest sample to
-        the push of the decision.
+        the push of the decision. With ONNX Runtime the whole network is one graph, timed as `fin`.
     not_finite : int
         Samples that came with a NaN or infinity in some channel.
     stale : int
@@ -74,7 +74,8 @@ class Snapshot:
     first : int
         Sample index of the first row of `signal`.
     signal : (n_samples, n_channels) float32
-        Samples since the last snapshot, in the stream's unit; at most the last 5 s.
+        Samples since the last snapshot, in the stream's unit; at most the last 5 s. Lost ones are
+        NaN.
     decisions : tuple of Decision
         Those made since the last snapshot; at most the last 5 s.
     closed_form : (n_features, n_channels) float32 or None
@@ -97,6 +98,9 @@ class Snapshot:
         File that is being written; empty while none is.
     quality : Quality or None
         Of the channels in the newest window.
+    overrun : int
+        Samples that were overwritten before the window took them, since the start. The engine had
+        them, and so has a recording.
     """
 
     phase: Phase
@@ -114,3 +118,4 @@ class Snapshot:
     model: str = ""
     recording: str = ""
     quality: Quality | None = None
+    overrun: int = 0

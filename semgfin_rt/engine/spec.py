@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from semgfin_rt.decision import PolicySpec
+from semgfin_rt.errors import OptionError
 
 
 @dataclass(frozen=True)
@@ -57,3 +58,20 @@ class EngineSpec:
     udp_port: int | None = None
     record: Path | None = None
     black_box: bool = False
+
+
+def choose_horizons(offered: tuple[int, ...], wanted: tuple[int, ...] | None) -> list[int]:
+    """Return the places of the wanted horizons among those a checkpoint offers.
+
+    Raises
+    ------
+    OptionError
+        If one is not offered.
+    """
+    missing = [ms for ms in wanted or () if ms not in offered]
+    if missing:
+        raise OptionError(
+            f"horizon {missing[0]} ms is not in the checkpoint: choose among "
+            f"{', '.join(map(str, offered))}."
+        )
+    return [i for i, ms in enumerate(offered) if wanted is None or ms in wanted]

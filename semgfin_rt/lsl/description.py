@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from semgfin_rt.contracts import SignalSpec, Unit
+from semgfin_rt.contracts import UNITS, SignalSpec, Unit
 from semgfin_rt.errors import StreamError
 from semgfin_rt.lsl.library import api
 
@@ -18,21 +18,6 @@ MAX_TEXT = 256
 COUNTER_SPAN = 2**24
 """A counter channel counts modulo this, up to which float32 holds every whole number."""
 _COUNTER = "counter"  # label and type of that channel
-_UNITS: dict[str, tuple[Unit, float]] = {
-    "v": ("V", 1.0),
-    "volt": ("V", 1.0),
-    "volts": ("V", 1.0),
-    "mv": ("V", 1e-3),
-    "millivolt": ("V", 1e-3),
-    "millivolts": ("V", 1e-3),
-    "uv": ("V", 1e-6),
-    "µv": ("V", 1e-6),  # micro sign
-    "\u03bcv": ("V", 1e-6),  # Greek mu
-    "microvolt": ("V", 1e-6),
-    "microvolts": ("V", 1e-6),
-    "count": ("count", 1.0),
-    "counts": ("count", 1.0),
-}
 
 
 @dataclass(frozen=True)
@@ -203,18 +188,18 @@ def _unit(
             f"{what} several units ({', '.join(stated[:5])}): {choice} for all of them."
         )
     word = stated[0] if given is None else given
-    if word.lower() not in _UNITS:
+    if word.lower() not in UNITS:
         said = f"{what} the unit '{word}'" if given is None else f"--unit is '{word}'"
         raise StreamError(f"{said}, which is not known here: {choice}.")
     contradicted = given is not None and any(
-        _UNITS.get(s.lower()) != _UNITS[given.lower()] for s in stated
+        UNITS.get(s.lower()) != UNITS[given.lower()] for s in stated
     )
     note = (
         (f"{what} {', '.join(stated[:5])}; read as {word}, as --unit says.",)
         if contradicted
         else ()
     )
-    return *_UNITS[word.lower()], note
+    return *UNITS[word.lower()], note
 
 
 def _speed(name: str, text: str) -> float:

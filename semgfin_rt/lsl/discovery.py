@@ -185,6 +185,20 @@ def full_description(
     return describe(info, unit, channels)
 
 
+def ask(stream: FoundStream, patience: float) -> bytes:
+    """Return the full description of a stream that was found, as it comes over the network.
+
+    Raises
+    ------
+    StreamError
+        If no signal can be read from it, or it does not answer within `patience` s.
+    """
+    require_usable(stream)
+    with answering(stream.name, patience):
+        xml: str = open_inlet(stream, 1).info(timeout=patience).as_xml()
+    return xml.encode()
+
+
 def _require_size(size: int) -> None:
     if size > MAX_XML:
         raise StreamError(

@@ -15,8 +15,6 @@ from semgfin_rt.errors import OptionError
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.network import Network
 
-BACKENDS = ("auto", "onnx", "torch", "cuda")
-
 
 class Backend(Protocol):
     """Runs FIN and classifiers in two steps, so that each can be timed."""
@@ -68,7 +66,8 @@ class TorchBackend:
     @torch.inference_mode()
     def classify(self, feature_map: Tensor) -> FloatArray:
         """Log-probabilities of every horizon."""
-        logits = self._network.classify(feature_map)
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            logits = self._network.classify(feature_map)
         log_probabilities: FloatArray = logits.log_softmax(dim=-1).cpu().numpy()
         return log_probabilities
 
@@ -99,17 +98,3 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def require_backend(wanted: str) -> None:
-    """Refuse a backend that is not known or not there, before anything is loaded.
-
-    Raises
-    ------
-    OptionError
-        One sentence on which can be had.
-    """
-    if wanted not in BACKENDS:
-        raise OptionError(f"backend '{wanted}' is not known: choose {', '.join(BACKENDS)}.")
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise OptionError("no CUDA device was found: choose `--backend auto`, onnx or torch.")

@@ -26,11 +26,13 @@ from semgfin_rt.contracts import FloatArray
 from semgfin_rt.errors import CheckpointError
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.agreement import Difference, compare
-from semgfin_rt.nn.backends import Backend, TorchBackend, require_backend
+from semgfin_rt.nn.backend_names import require_backend
+from semgfin_rt.nn.backends import Backend, TorchBackend
+from semgfin_rt.nn.cuda import CudaGraphBackend
 from semgfin_rt.nn.graph import FAILURES, OPSET, OnnxBackend, can_be_graph, onnx_model
 from semgfin_rt.nn.network import Network
 
-ASKED_AS = {"onnx cpu": "onnx", "torch cuda": "cuda", "torch cpu": "torch"}
+ASKED_AS = {"onnx cpu": "onnx", "cuda graph": "cuda", "torch cuda": "cuda", "torch cpu": "torch"}
 _FEWEST, _MOST = 4, 60  # decisions that are timed, the first half of them to warm up
 _ENOUGH_MS = 1000.0
 _DIGEST = hashlib.sha256().digest_size
@@ -79,23 +81,24 @@ def choose_backend(
     require_backend(wanted)
     window = np.zeros((1, contract.window, len(contract.channels)), dtype=np.float32)
     tried: dict[str, Backend] = {}
-    notes = []
+    problems = {}
     for name, make in _candidates(network, contract, wanted, kept).items():
         try:
             backend, difference = make()
         except FAILURES as error:
-            problem = f"cannot run it here ({str(error).strip().splitlines()[0]})"
+            problems[name] = f"cannot run it here ({str(error).strip().splitlines()[0]})"
         else:
             if difference is None or difference.agrees:
                 tried[name] = backend
                 continue
-            problem = str(difference)
-        if wanted != "auto":
-            raise CheckpointError(f"backend '{name}' {problem}: choose another.")
-        notes.append(f"Backend '{name}' {problem}: it was not used.")
+            problems[name] = str(difference)
+    said = [f"backend '{name}' {problem}" for name, problem in problems.items()]
+    if not tried:
+        raise CheckpointError(f"{'; '.join(said)}: choose another.")
     median_ms = {name: _median_ms(backend, window) for name, backend in tried.items()}
     fastest = min(median_ms, key=lambda name: median_ms[name])
-    return Choice(tried[fastest], median_ms, tuple(notes))
+    notes = tuple(f"{one[0].upper()}{one[1:]}: it was not used." for one in said)
+    return Choice(tried[fastest], median_ms, notes)
 
 
 _Made: TypeAlias = tuple[Backend, Difference | None]
@@ -110,6 +113,10 @@ def _candidates(
         backend = TorchBackend(copy.deepcopy(network), contract, torch.device(device))
         return backend, None if device == "cpu" else compare(backend, network, contract)
 
+    def graph() -> _Made:
+        backend = CudaGraphBackend(network, contract)
+        return backend, compare(backend, network, contract)
+
     if wanted == "onnx" and not can_be_graph(contract):
         raise CheckpointError(
             "this checkpoint computes its features instead of imitating them, which ONNX cannot: "
@@ -120,6 +127,7 @@ def _candidates(
         name: make
         for name, there, make in (
             ("onnx cpu", can_be_graph(contract), lambda: _onnx(network, contract, kept)),
+            ("cuda graph", has_cuda and can_be_graph(contract), graph),
             ("torch cuda", has_cuda, lambda: on("cuda")),
             ("torch cpu", True, lambda: on("cpu")),  # the reference
         )

@@ -64,7 +64,7 @@ class OnnxBackend:
         return feature_map[1]
 
 
-class _Decide(nn.Module):
+class Decide(nn.Module):
     """From windows to all that a backend gives."""
 
     def __init__(self, network: Network, contract: ModelContract) -> None:
@@ -94,7 +94,7 @@ def onnx_model(network: Network, contract: ModelContract) -> Any:
     says. Outputs are those of the backends: `features`, (batch, horizons, features, channels), in
     the features' own units, and `log_probabilities`, (batch, horizons, classes). The batch is free.
     """
-    module = _Decide(network, contract).eval()
+    module = Decide(network, contract).eval()
     example = torch.zeros(2, contract.window, len(contract.channels))
     with tempfile.TemporaryDirectory() as temporary, torch.no_grad(), warnings.catch_warnings():
         # of an exporter that is to go, of Python numbers in the trace, of a fixed batch: the

@@ -1,12 +1,11 @@
-"""The whole network: FIN, then one classifier for each horizon; and the presets."""
+"""The whole network: FIN, then one classifier for each horizon."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from semgfin_rt.features import PAPER_FEATURES, RICH_FEATURES
-from semgfin_rt.model_contract import Derivation, ModelContract, NetworkSpec
+from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.classifiers import FeatureCNN, FeatureMLP
 from semgfin_rt.nn.fin import ClosedForm, FeatureImitator
 from semgfin_rt.nn.montage import Alignment, Montage
@@ -68,54 +67,7 @@ class Network(nn.Module):
         return self.classify(self.imitate(windows))
 
 
-def _everything_or(indices: list[int], n: int) -> slice | list[int]:
+def _everything_or(indices: list[int], n: int) -> slice | nn.Buffer:
     """Return a slice where nothing is left out or moved: no copy."""
-    return slice(None) if indices == list(range(n)) else indices
-
-
-def preset_derivations(preset: str, ring: tuple[int, ...]) -> tuple[Derivation, ...]:
-    """Signals whose features a preset imitates."""
-    if preset == "paper":
-        return ("channel",)
-    return ("channel", "difference", "average") if len(ring) > 2 else ("channel", "average")
-
-
-def preset_network(
-    preset: str, hop: int, n_channels: int, n_features: int, *, per_channel: bool
-) -> NetworkSpec:
-    """Topology of a preset.
-
-    Parameters
-    ----------
-    preset : {"paper", "realtime"}
-    hop : int
-        In samples; the patch of `realtime`.
-    n_channels, n_features : int
-    per_channel : bool
-        Weights of their own for each channel (in `paper`: the 4 x C copies of fine-tuning).
-    """
-    copies = n_channels if per_channel else 1
-    if preset == "paper":
-        return NetworkSpec(
-            patch=1,
-            layers=3,
-            bidirectional=True,
-            trunks=n_features,
-            copies=copies,
-            k_outputs=12,
-            classifier="cnn",
-        )
-    return NetworkSpec(patch=hop, copies=copies, pooled=True)
-
-
-def preset_band(preset: str) -> tuple[float, float] | None:
-    """Edges in Hz of the band-pass of a preset, or None."""
-    return None if preset == "paper" else (20.0, 450.0)
-
-
-def preset_features(preset: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Features that a preset imitates, and those of them that its classifier reads."""
-    if preset == "paper":
-        return PAPER_FEATURES, PAPER_FEATURES
-    shown = tuple(name for name in PAPER_FEATURES if name not in RICH_FEATURES)
-    return (*RICH_FEATURES, *shown), RICH_FEATURES
+    everything = indices == list(range(n))
+    return slice(None) if everything else nn.Buffer(torch.tensor(indices), persistent=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,17 @@ import pyqtgraph as pg
 from PyQt6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 from PyQt6.QtWidgets import QApplication
 
-from semgfin_rt.app.preferences import load_preferences, preferences_file, save_preferences
+from semgfin_rt.app.preferences import (
+    CalibrationChoice,
+    load_preferences,
+    preferences_file,
+    save_preferences,
+)
 from semgfin_rt.app.studio import Studio
 from semgfin_rt.errors import OptionError
 from semgfin_rt.nn.checkpoint_folder import load_contract
 from semgfin_rt.qt.calibrate import CalibrateDialog
+from semgfin_rt.qt.movement import MovementPanel
 from semgfin_rt.qt.window import MainWindow
 
 _log = logging.getLogger(__name__)
@@ -29,8 +36,11 @@ def run_window(
     seconds: float | None = None,
     screenshot: Path | None = None,
     theme: str | None = None,
-) -> None:
+) -> float | None:
     """Show a window until it is closed, or until the engine has ended where nobody watches.
+
+    Returns when, as `time.time` counts, the first decision stood on the screen beside its truth;
+    None if none did.
 
     Where somebody watches, theme and layout are those of the last time, and are remembered for the
     next; where nobody does they are those of a first time.
@@ -60,6 +70,8 @@ def run_window(
         preferences, problem = (None, "") if unattended else load_preferences(file)
         remembered = "dark" if preferences is None else preferences.theme
         window = MainWindow(studio, theme or remembered, preferences)
+        offer_calibration(window)
+        first_seen = _note_first_picture(window)
         if unattended:
             window.ended.connect(window.timer.stop)
             window.ended.connect(application.quit)
@@ -79,6 +91,24 @@ def run_window(
             problem = "" if preferences is None else save_preferences(preferences, file)
             if problem:
                 _log.warning("%s", problem)
+    return next(iter(first_seen), None)
+
+
+def _note_first_picture(window: MainWindow) -> list[float]:
+    """Return a list that gets the time at which a decision has been painted beside its truth.
+
+    That is the frame after the one that drew it: what a frame asks for is painted before the next.
+    """
+    seen: list[float] = []
+
+    def look(_: object) -> None:
+        dock = window.docks.get("Movement")
+        if dock is not None and isinstance(dock.panel, MovementPanel) and dock.panel.tells_truth:
+            seen.append(time.time())
+            window.taken.disconnect(look)
+
+    window.taken.connect(look)
+    return seen
 
 
 def offer_calibration(window: MainWindow) -> None:
@@ -95,14 +125,20 @@ def offer_calibration(window: MainWindow) -> None:
             )
             return
         checkpoint = Path(stage.view.model or stage.session.settings.model)
+        last = None if window.preferences is None else window.preferences.calibration
         dialog = CalibrateDialog(
-            load_contract(checkpoint), checkpoint, stage.link.send, parent=window
+            load_contract(checkpoint), checkpoint, stage.link.send, last, window
         )
+        dialog.begun.connect(remember)
         window.taken.connect(dialog.take)
         window.dressed.connect(dialog.dress)
         window.stage_changed.connect(dialog.reject)
         dialog.dress(window.theme)
         dialog.show()
+
+    def remember(choice: CalibrationChoice) -> None:
+        if window.preferences is not None:
+            window.preferences.calibration = choice
 
     window.calibrate_wanted.connect(begin)
 

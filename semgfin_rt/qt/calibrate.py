@@ -10,12 +10,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from PyQt6.QtCore import Qt, QTimer
+from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtWidgets import QDialog, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from semgfin_rt.app.calibration import Calibration
 from semgfin_rt.app.choice import models_found
+from semgfin_rt.app.preferences import CalibrationChoice
 from semgfin_rt.app.prompts import Trial
 from semgfin_rt.app.tuning import Tuning, require_place
 from semgfin_rt.contracts import NO_LABEL, REST, FloatArray
@@ -25,7 +26,8 @@ from semgfin_rt.errors import CheckpointError, SemgfinError
 from semgfin_rt.folders import places
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.checkpoint_folder import load_contract
-from semgfin_rt.qt.calibrate_pages import Page, PlanPage, PromptPage, ResultPage, TuningPage
+from semgfin_rt.qt.calibrate_pages import Page, PromptPage, ResultPage, TuningPage
+from semgfin_rt.qt.calibrate_plan import PlanPage
 from semgfin_rt.qt.policy import dress_controls
 from semgfin_rt.qt.shortcuts import fit_on_screen
 from semgfin_rt.qt.theme import DARK, Theme, stylesheet
@@ -45,8 +47,8 @@ class CalibrateDialog(QDialog):
         Its folder, which is adapted and not changed.
     send : callable
         Tells the engine a command.
-    subject : int
-        Number of the person, to begin with.
+    last : CalibrationChoice, optional
+        What the plan begins with.
     parent : QWidget, optional
     place : Path, optional
         Folder of the new checkpoint's; the user's models by default.
@@ -62,12 +64,15 @@ class CalibrateDialog(QDialog):
         The prompts wait.
     """
 
+    begun = pyqtSignal(object)
+    """Prompts begin, with a `CalibrationChoice`."""
+
     def __init__(
         self,
         contract: ModelContract,
         checkpoint: Path,
         send: Callable[[Command], None],
-        subject: int = 1,
+        last: CalibrationChoice | None = None,
         parent: QWidget | None = None,
         *,
         place: Path | None = None,
@@ -88,7 +93,7 @@ class CalibrateDialog(QDialog):
         self._told: tuple[int, Trial | None] | None = None
         self._made: Trial | None = None  # the movement that was prompted last
         self._again: set[Trial] = set()  # those that are prompted once more already
-        self.plan_page = PlanPage(contract, subject)
+        self.plan_page = PlanPage(contract, last or CalibrationChoice())
         self.prompt_page, self.tuning_page = PromptPage(contract), TuningPage()
         self.result_page = ResultPage()
         self.pages = QStackedWidget()
@@ -154,6 +159,7 @@ class CalibrateDialog(QDialog):
                 alarm=True,
             )
             return
+        self.begun.emit(self.plan_page.choice)
         self._next, self._told, self._made, self.paused = -1, None, None, False
         self._again.clear()
         self.prompt_page.verdict.clear()

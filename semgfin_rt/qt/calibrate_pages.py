@@ -9,33 +9,27 @@ import math
 from pathlib import Path
 
 from PyQt6.QtCore import QRegularExpression, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QPalette, QRegularExpressionValidator
+from PyQt6.QtGui import QRegularExpressionValidator
 from PyQt6.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QProgressBar,
     QPushButton,
-    QScrollArea,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
-from semgfin_rt.app.calibration import Calibration, Plan, Verdict
+from semgfin_rt.app.calibration import Verdict
 from semgfin_rt.app.comparison import Comparison
-from semgfin_rt.app.prompts import LONGEST_S, MOST_REPETITIONS, SHORTEST_S, Prompt, Timing
+from semgfin_rt.app.prompts import Prompt, Timing
 from semgfin_rt.app.tuning import StageProgress
 from semgfin_rt.contracts import REST
 from semgfin_rt.engine.snapshot import Snapshot
-from semgfin_rt.errors import OptionError
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.qt.panel import Headline, caption_label
-from semgfin_rt.qt.theme import Theme, mark, palette
+from semgfin_rt.qt.theme import mark
 
 _FINE = 1000  # steps of the countdown
 NAME = QRegularExpression(r"\w[\w .-]*")
@@ -55,7 +49,7 @@ class Page(QWidget):
         super().__init__()
         self.setAccessibleName(caption)
         self.content = QVBoxLayout()
-        self.message = _words("")
+        self.message = words_label("")
         self.message.setAccessibleName("Message")
         self.buttons = QHBoxLayout()
         self.buttons.addStretch(1)
@@ -80,123 +74,6 @@ class Page(QWidget):
         return button
 
 
-class PlanPage(Page):
-    """Movements, repetitions, timing and order, and what they take.
-
-    Parameters
-    ----------
-    contract : ModelContract
-    subject : int
-        Number of the person, to begin with.
-    """
-
-    def __init__(self, contract: ModelContract, subject: int) -> None:
-        super().__init__("1 of 4 · plan")
-        self._contract = contract
-        self.movements = {c.id: QCheckBox(c.name) for c in contract.classes if c.id != REST}
-        self.person = _count(1, 9999, subject, "")
-        self.repetitions = _count(2, MOST_REPETITIONS, 3, " of each")
-        self.movement_s, self.rest_s = _seconds(Timing().movement_s), _seconds(Timing().rest_s)
-        self.order = QComboBox()
-        self.order.addItem("random in each repetition", "random")
-        self.order.addItem("as in the list", "contract")
-        self.takes = _words("")
-        self.takes.setAccessibleName("What it takes")
-        self.all = self.button("&All", "Choose every movement")
-        self.none = self.button("&None", "Choose no movement")
-        self.start = self.button("&Start", "Begin with the first rest")
-        self._lay_out()
-        for box in self.movements.values():
-            box.setChecked(True)
-            box.toggled.connect(self.judge)
-        for spin in (self.person, self.repetitions, self.movement_s, self.rest_s):
-            spin.valueChanged.connect(self.judge)
-        self.order.currentIndexChanged.connect(self.judge)
-        self.all.clicked.connect(lambda: self._choose(True))
-        self.none.clicked.connect(lambda: self._choose(False))
-        self.judge()
-
-    @property
-    def plan(self) -> Plan:
-        """What is asked for."""
-        return Plan(
-            tuple(label for label, box in self.movements.items() if box.isChecked()),
-            self.repetitions.value(),
-            Timing(self.movement_s.value(), self.rest_s.value()),
-            self.order.currentData(),
-        )
-
-    def calibration(self) -> Calibration:
-        """Return a session of this plan.
-
-        Raises
-        ------
-        OptionError
-            If there is too little to prompt.
-        """
-        return Calibration(self._contract, self.plan, self.person.value())
-
-    def take_contract(self, contract: ModelContract) -> None:
-        """Go by another checkpoint of the same classes: its history numbers the repetitions."""
-        self._contract = contract
-
-    def judge(self) -> None:
-        """Say what it takes, or that it is too little."""
-        try:
-            timetable = self.calibration().timetable()
-        except OptionError:  # the boxes allow nothing else that is wrong
-            self.takes.clear()
-            self.say("Choose two movements or more.", alarm=True)
-            self.start.setEnabled(False)
-            return
-        minutes = timetable.end / self._contract.rate / 60
-        self.takes.setText(f"{len(timetable.trials)} movements, {minutes:.1f} minutes")
-        self.say(
-            "Sit as you will sit later, the arm supported; hold each movement at a comfortable "
-            "force while it is shown. The last repetition is held out, to see what it brought."
-        )
-        self.start.setEnabled(True)
-
-    def dress_boxes(self, theme: Theme) -> None:
-        """Let an empty box be seen in the dark as well."""
-        colours = palette(theme)
-        colours.setColor(QPalette.ColorRole.Base, QColor(theme.border))
-        for box in self.movements.values():
-            box.setPalette(colours)
-
-    def _choose(self, chosen: bool) -> None:
-        for box in self.movements.values():
-            box.setChecked(chosen)
-
-    def _lay_out(self) -> None:
-        listed = QWidget()
-        column = QVBoxLayout(listed)
-        for box in self.movements.values():
-            box.setAccessibleName(f"Prompt {box.text()}")
-            column.addWidget(box)
-        column.addStretch(1)
-        area = QScrollArea()
-        area.setAccessibleName("Movements")
-        area.setWidget(listed)
-        area.setWidgetResizable(True)
-        form = QFormLayout()
-        rows: dict[str, QWidget] = {
-            "&Person": self.person,
-            "&Repetitions": self.repetitions,
-            "&Movement": self.movement_s,
-            "Rest &between": self.rest_s,
-            "&Order": self.order,
-        }
-        for words, control in rows.items():
-            control.setAccessibleName(words.replace("&", ""))
-            form.addRow(words, control)
-        form.addRow("It takes", self.takes)
-        self.person.setToolTip("A number for each person, so that repetitions are told apart")
-        self.repetitions.setToolTip("The last one is held out for the comparison")
-        self.content.addWidget(area, stretch=1)
-        self.content.addLayout(form)
-
-
 class PromptPage(Page):
     """What to do now, what comes next, and how the last trial was."""
 
@@ -206,15 +83,17 @@ class PromptPage(Page):
         self.movement = Headline()
         self.movement.setAccessibleName("Movement to make now")
         self.movement.setMinimumHeight(150)
-        self.next = _words("")
+        self.next = words_label("")
         self.next.setAccessibleName("Next movement")
         self.left = QProgressBar()
         self.left.setRange(0, _FINE)
         self.left.setAccessibleName("Time left")
         self.number = caption_label("")
         self.number.setAccessibleName("Trial")
-        self.verdict = _words("")
+        self.verdict = words_label("")
         self.verdict.setAccessibleName("Last trial")
+        self.verdict.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.verdict.setMinimumHeight(2 * self.verdict.fontMetrics().lineSpacing())  # always there
         self.redo = self.button("Redo (&R)", "Prompt this movement once more, next")
         self.redo.setShortcut("R")
         self.pause = self.button("&Pause", "Wait; the trial that is cut off is prompted again")
@@ -254,12 +133,12 @@ class TuningPage(Page):
 
     def __init__(self) -> None:
         super().__init__("3 of 4 · fine-tuning")
-        self.stage = _words("")
+        self.stage = words_label("")
         self.stage.setProperty("role", "headline")
         self.stage.setAccessibleName("Stage")
         self.bar = QProgressBar()
         self.bar.setAccessibleName("Progress of the stage")
-        self.past = _words("")
+        self.past = words_label("")
         self.past.setAccessibleName("Stages that are done")
         self.cancel = self.button("&Cancel", "End it and go back to the plan")
         for widget in (self.stage, self.bar, self.past):
@@ -295,9 +174,9 @@ class ResultPage(Page):
     def __init__(self) -> None:
         super().__init__("4 of 4 · result")
         self.figures = {key: QLabel() for key in ("before", "after", "lda")}
-        self.words = _words("")
+        self.words = words_label("")
         self.words.setAccessibleName("Result")
-        self.deciding = _words("")
+        self.deciding = words_label("")
         self.deciding.setAccessibleName("Checkpoint that decides now")
         self.name = QLineEdit()
         self.name.setAccessibleName("Name of the new checkpoint")
@@ -306,7 +185,7 @@ class ResultPage(Page):
         self.keep = self.button("&Keep", "Write the new checkpoint to your models")
         self.undo = self.button("&Undo", "Go on with the checkpoint as it was")
         self.again = self.button("Calibrate a&gain", "Back to the plan")
-        self._caption = _words("")
+        self._caption = words_label("")
         form = QFormLayout()
         for key, words in (
             ("before", "before"),
@@ -371,26 +250,9 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _words(text: str) -> QLabel:
+def words_label(text: str) -> QLabel:
+    """Make a label for sentences."""
     label = QLabel(text)
     label.setWordWrap(True)
     label.setTextFormat(Qt.TextFormat.PlainText)
     return label
-
-
-def _count(least: int, most: int, value: int, suffix: str) -> QSpinBox:
-    box = QSpinBox()
-    box.setRange(least, most)
-    box.setValue(value)
-    box.setSuffix(suffix)
-    return box
-
-
-def _seconds(value: float) -> QDoubleSpinBox:
-    box = QDoubleSpinBox()
-    box.setRange(SHORTEST_S, LONGEST_S)
-    box.setDecimals(1)
-    box.setSingleStep(0.5)
-    box.setSuffix(" s")
-    box.setValue(value)
-    return box

@@ -16,7 +16,13 @@ _COLUMNS = 2
 
 
 class MovementPanel(Panel):
-    """Name, state and confidence of the decision, its truth in a replay, and the forecasts."""
+    """Name, state and confidence of the decision, its truth in a replay, and the forecasts.
+
+    Attributes
+    ----------
+    tells_truth : bool
+        A decision is shown beside its truth.
+    """
 
     def __init__(self, contract: ModelContract) -> None:
         self._first = contract.horizons_ms[0]
@@ -63,6 +69,7 @@ class MovementPanel(Panel):
         self.headline.say(name)
         self.state.show_state(now)
         self.confidence.show_value(now.confidence if now else None, self._colour(now))
+        self.tells_truth = truth is not None
         told = UNKNOWN if truth is None else self._contract.class_name(truth)
         self.truth.say(f"truth now: {told}")
         for ms, forecast in self.forecasts.items():

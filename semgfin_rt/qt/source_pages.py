@@ -196,7 +196,7 @@ def _fill(item: QTreeWidgetItem, seen: SeenStream) -> None:
         shown = text if text.isprintable() else ascii(text)
         item.setText(column, shown if len(shown) <= 40 else f"{shown[:39]}…")
         item.setToolTip(column, shown[:500])
-    for column, text in enumerate((str(stream.n_channels), rate, unit, age), start=len(texts)):
+    for column, text in enumerate((str(seen.n_channels), rate, unit, age), start=len(texts)):
         item.setText(column, text)
     item.setDisabled(not seen.usable)
     if seen.problem:

@@ -278,7 +278,8 @@ def _printable(text: str) -> str:
 # ------------------------------------------------------------------- the child of this process
 def child_pid() -> int | None:
     """Process id of the child, None where there is none."""
-    return _child.pid if _child is not None and _child.is_usable() else None
+    child = _child  # another thread may ask while it ends
+    return child.pid if child is not None and child.is_usable() else None
 
 
 _lock = threading.Lock()

@@ -13,6 +13,7 @@ import numpy as np
 
 from semgfin_rt.contracts import (
     NO_LABEL,
+    UNITS,
     FloatArray,
     LabelArray,
     Recording,
@@ -28,12 +29,6 @@ EVENTS, SIGNAL, STRETCHES = "Markers", "EMG", "Stretches"
 _GAP_S = 0.25
 """Of the timestamps of other programs: more is a gap, less may be jitter."""
 _LARGEST_LABEL = np.iinfo(np.int16).max
-_GAINS: dict[str, tuple[Unit, float]] = {
-    **dict.fromkeys(("v", "volt", "volts"), ("V", 1.0)),
-    **dict.fromkeys(("mv", "millivolt", "millivolts"), ("V", 1e-3)),
-    **dict.fromkeys(("uv", "\u00b5v", "\u03bcv", "microvolt", "microvolts"), ("V", 1e-6)),
-    **dict.fromkeys(("count", "counts"), ("count", 1.0)),
-}
 
 
 @dataclass(frozen=True)
@@ -149,13 +144,13 @@ def _channels(stream: XdfStream) -> tuple[str, ...]:
 def _unit(stream: XdfStream, path: Path) -> tuple[Unit, float]:
     """Return the unit and what a recorded value is multiplied with to be in it."""
     stated = sorted(set(stream.channel_texts("unit")))
-    if len(stated) != 1 or stated[0].lower() not in _GAINS:
+    if len(stated) != 1 or stated[0].lower() not in UNITS:
         said = ", ".join(f"'{s}'" for s in stated if s) or "none"
         raise RecordingError(
             f"the EMG stream '{stream.name}' of '{path}' states the unit {said}: record it again "
             "with V, mV, uV or count, the same for all channels."
         )
-    return _GAINS[stated[0].lower()]
+    return UNITS[stated[0].lower()]
 
 
 def _stretches(contents: XdfContents, times: TimeArray) -> list[Stretch]:

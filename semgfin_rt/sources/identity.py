@@ -103,7 +103,9 @@ class Gatekeeper:
         return None, texts + self._ask(fit, gone)
 
     def refuse(self, stream: FoundStream, reason: str) -> list[str]:
-        """Open this one never again; return what to tell."""
+        """Open this one never again; return what to tell, once."""
+        if stream.uid in self._refused:
+            return []
         self._refused.add(stream.uid)
         return [
             f"a stream that claims to be '{self.stream.name}' ({_list([stream])}) is refused: "

@@ -15,6 +15,8 @@ from semgfin_rt import lsl
 from semgfin_rt.contracts import FloatArray, TimeArray
 from semgfin_rt.errors import StreamError
 
+OPEN_S = 5.0
+"""Patience for an answer of a stream that was just discovered."""
 PULL = 1024  # samples a pull; liblsl hands out the oldest first, so pull until empty
 _TWIN_S = 0.25  # the search ends at the first match: time for a second to show itself
 
@@ -117,6 +119,10 @@ class Inlet:
             np.concatenate([p.times for p in parts]),
             np.concatenate(counts) if counts else None,
         )
+
+    def waits(self) -> bool:
+        """Whether samples have come that were not pulled; another thread may ask, too."""
+        return bool(self._inlet.samples_available())
 
     def close(self) -> None:
         """Close the stream; `pull` is not possible any more."""

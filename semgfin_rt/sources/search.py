@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from semgfin_rt import lsl
 from semgfin_rt.errors import StreamError
+from semgfin_rt.sources.beside import Beside
 from semgfin_rt.sources.clock import PAUSE_S
 from semgfin_rt.sources.identity import Gatekeeper, difference
 from semgfin_rt.sources.inlet import Inlet
@@ -44,6 +45,7 @@ class Search:
         reopen: Callable[[lsl.FoundStream, float], Inlet],
         tell: Callable[[str], None],
     ) -> None:
+        self._inlet = inlet
         self._said = inlet.said
         self._gate = Gatekeeper(inlet.stream)
         self._reopen = reopen
@@ -51,7 +53,9 @@ class Search:
         self._lost = False
         self._heard = inlet.opened
         self._retired: list[Inlet] = []
+        self._beside = Beside()
         self._opened: Inlet | None = None
+        self._given = 0.0  # LSL clock when there was something to take
         self._ready = threading.Event()  # there is something to take
         self._wake = threading.Event()
         self._stopped = threading.Event()
@@ -81,11 +85,19 @@ class Search:
         if not self._ready.wait(timeout):
             return None
         inlet, self._opened = self._opened, None
-        self._lost, self._heard = False, lsl.local_clock()
-        self._ready.clear()
-        if instead_of is not None:
+        if inlet is not None and instead_of is not None:
+            if self._is_back(instead_of, inlet):
+                instead_of, inlet = inlet, None
             self._retire(instead_of)
+        if inlet is not None:
+            self._inlet, self._lost, self._heard = inlet, False, lsl.local_clock()
+        self._ready.clear()
         return inlet
+
+    def _is_back(self, first: Inlet, second: Inlet) -> bool:
+        """Whether samples came at the last moment by the first of two connections to an outlet."""
+        same = first.stream.uid == second.stream.uid
+        return same and (self._heard > self._given or first.waits())
 
     def stop(self) -> None:
         """End the thread; what was opened and not taken is closed. May be called again."""
@@ -111,6 +123,7 @@ class Search:
                 self._watch()
         if self._opened is not None:
             self._opened.close()
+        self._beside.close()
         self._close_retired()
 
     def _close_retired(self) -> None:
@@ -118,6 +131,7 @@ class Search:
             self._retired.pop().close()
 
     def _watch(self) -> None:
+        self._beside.close()
         self._compare(self._find(_LOOK_S, minimum=2))
         self._wake.wait(_PERIOD_S)
 
@@ -137,6 +151,7 @@ class Search:
         lost = self._lost
         found = self._find(_SEARCH_S, minimum=1)
         if not found:
+            self._beside.miss()
             return
         twins = self._find(_TWIN_S, minimum=2)
         found = list({s.uid: s for s in [*found, *twins]}.values())
@@ -145,10 +160,22 @@ class Search:
             return
         chosen, texts = self._gate.choose(found, lost, silent_s)
         self._tell_all(texts)
-        if chosen is None or not self._open(chosen):
-            if not lost:
-                self._compare(found)
-            self._wake.wait(_SEARCH_S)
+        inlet = None
+        own = next((s for s in found if s.uid == self._gate.stream.uid), None)
+        if own is None:
+            self._beside.miss()
+        elif not lost:
+            inlet = self._beside.look(own, self._inlet, self._heard, self._open)
+        else:
+            inlet = self._beside.take()
+        if chosen is not None:
+            inlet = inlet or self._open(chosen)
+        if inlet is not None:
+            self._give(inlet)
+            return
+        if not lost:
+            self._compare(found)
+        self._wake.wait(_SEARCH_S)
 
     def _find(self, timeout: float, minimum: int) -> list[lsl.FoundStream]:
         stream = self._gate.stream
@@ -156,24 +183,26 @@ class Search:
             return lsl.find_streams(timeout, source_id=stream.source_id, minimum=minimum)
         return lsl.find_streams(timeout, name=stream.name, minimum=minimum)
 
-    def _open(self, stream: lsl.FoundStream) -> bool:
+    def _open(self, stream: lsl.FoundStream) -> Inlet | None:
         try:
             inlet = self._reopen(stream, _PATIENCE_S)
         except StreamError as error:
             if error.__cause__ is None:  # it answered, and is not usable; otherwise try again
                 self._tell_all(self._gate.refuse(stream, str(error)))
-            return False
+            return None
         except RuntimeError:  # liblsl could not open it: it may be gone again
-            return False
+            return None
         changed = difference(inlet.said, self._said)
         if changed:
             inlet.close()
             self._tell_all(self._gate.refuse(stream, f"it has the {changed}."))
-            return False
-        self._gate.settle(stream)
-        self._opened = inlet
+            return None
+        return inlet
+
+    def _give(self, inlet: Inlet) -> None:
+        self._gate.settle(inlet.stream)
+        self._opened, self._given = inlet, lsl.local_clock()
         self._ready.set()
-        return True
 
     def _tell_all(self, texts: list[str]) -> None:
         for text in texts:

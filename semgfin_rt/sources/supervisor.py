@@ -16,8 +16,7 @@ from semgfin_rt.contracts import Chunk, Event, EventKind, SignalSpec
 from semgfin_rt.sources.clock import PAUSE_S, PaceMeter, Timeline
 from semgfin_rt.sources.gaps import GAP_S
 from semgfin_rt.sources.identity import Origin
-from semgfin_rt.sources.inlet import Inlet, Pulled, the_one
-from semgfin_rt.sources.lsl import OPEN_S
+from semgfin_rt.sources.inlet import OPEN_S, Inlet, Pulled, the_one
 from semgfin_rt.sources.search import Search
 from semgfin_rt.sources.sequence import Sequencer
 
@@ -27,20 +26,33 @@ _EVENTS = 1000  # kept for a reader that does not ask; then the oldest go
 class SupervisedSource:
     """A signal stream, found by source_id or name, and found again after it was lost.
 
-    A stream that is only silent is kept: when a frozen program goes on, nothing is lost.
+    A stream that is only silent is kept: when a frozen program goes on, nothing is lost. A loss is
+    known, and cuts the signal, at once where the stream has a counter channel, otherwise 0.3 s
+    after it happened; see `gaps`.
 
     Parameters
     ----------
-    name, source_id, unit, contract_channels, resolve_s, buffer_s
-        As for `LslSource`.
+    name, source_id : str, optional
+        What to look for; at least one of them.
+    unit : str, optional
+        The user's word for the unit, for a stream that states none or a wrong one.
+    contract_channels : sequence of str, optional
+        Names for a stream that names no channels; see `lsl.describe`.
+    resolve_s : float
+        How long to look for the stream.
+    buffer_s : int
+        Length of liblsl's buffer, in s of signal.
     reconnect : bool
         Look for the stream again when it is lost; otherwise it is at its end then.
 
     Attributes
     ----------
-    spec, speed, notes
-        As of `LslSource`; they stay what they are, whoever comes back.
+    spec : SignalSpec
+        After `connect`; it stays what it is, whoever comes back.
+    notes : tuple of str
+        What had to be assumed about the stream, a sentence each.
     live : bool
+        True: the samples come by a clock, so that a reader can be behind.
     ended : bool
         Closed; without `reconnect` also when the stream is gone.
     origin : Origin or None

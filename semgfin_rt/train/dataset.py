@@ -7,6 +7,7 @@ mapped files, and z-scores what it has gathered.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from semgfin_rt.contracts import REST, FloatArray, Recording
 from semgfin_rt.dsp.filters import CausalFilter, Sos
+from semgfin_rt.dsp.quality import recoveries
 from semgfin_rt.dsp.scaling import Scaler
 from semgfin_rt.dsp.windows import Windowing, WindowTable, window_table
 from semgfin_rt.errors import ContractMismatchError, TrainingError
@@ -30,15 +32,18 @@ IndexArray = npt.NDArray[np.int64]
 def filtered(recording: Recording, sos: Sos) -> Recording:
     """Filter each stretch of a recording from its own beginning, as a stream would be.
 
-    Samples that are not finite count as 0 for the filter, and are NaN in the result: no window
-    that holds one is trained on or trusted, as in a stream.
+    Samples that are not finite are NaN in the result, in all channels: no window that holds one is
+    trained on or trusted, as in a stream. The filter starts afresh behind them, as there.
     """
     causal = CausalFilter(sos)
+    damaged = ~np.isfinite(recording.samples)
     samples = np.empty_like(recording.samples)
     for start, stop in recording.stretches:
-        causal.reset()
-        samples[start:stop] = causal(recording.samples[start:stop])
-    samples[~np.isfinite(recording.samples).all(axis=1)] = np.nan
+        afresh = [start + row for row in recoveries(damaged[start:stop])]
+        for first, end in itertools.pairwise((start, *afresh, stop)):
+            causal.reset()
+            samples[first:end] = causal(recording.samples[first:end])
+    samples[damaged.any(axis=1)] = np.nan
     return replace(recording, samples=samples)
 
 

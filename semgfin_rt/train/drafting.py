@@ -13,12 +13,7 @@ from semgfin_rt.errors import OptionError
 from semgfin_rt.features import closed_form
 from semgfin_rt.model_contract import ModelContract, NetworkSpec, first_problem
 from semgfin_rt.nn.montage import Montage
-from semgfin_rt.nn.network import (
-    preset_band,
-    preset_derivations,
-    preset_features,
-    preset_network,
-)
+from semgfin_rt.nn.presets import PRESETS
 from semgfin_rt.train import dataset
 from semgfin_rt.train.options import FitOptions
 from semgfin_rt.train.preparation import Filtered, TrainingData
@@ -28,7 +23,7 @@ _STATISTICS_WINDOWS = 5_000
 
 def choose_filter(options: FitOptions, first: Recording) -> Sos:
     """Design the filter that the options ask for, at the rate of the first recording."""
-    band = options.band or preset_band(options.preset)
+    band = options.band or PRESETS[options.preset].band
     return design_filter(first.spec.rate, None if band == "none" else band, notch=options.notch)
 
 
@@ -45,24 +40,19 @@ def draft_contract(
     recordings = filtered.recordings
     spec = recordings[0].spec
     scaler = dataset.fit_scaler(recordings, repetitions)
-    rest = options.rest if options.rest is not None else options.preset == "realtime"
+    preset = PRESETS[options.preset]
+    rest = options.rest if options.rest is not None else preset.rest
     hop = round(options.hop_ms * spec.rate / 1000)
     window = round(options.window_ms * spec.rate / 1000)
     if 1000 * hop % spec.rate:  # a hop of no whole ms, as at 2148 Hz: take whole hops
         window = max(1, round(window / hop)) * hop
-    features, read = preset_features(options.preset)
+    features, read = preset.features, preset.classifier_features
     if options.features is not None:
         features = read = options.features
-    per_channel = (
-        options.per_channel if options.per_channel is not None else options.preset == "paper"
-    )
+    per_channel = preset.per_channel if options.per_channel is None else options.per_channel
     try:
-        network = preset_network(
-            options.preset, hop, len(spec.channels), len(features), per_channel=per_channel
-        )
-        derivations = preset_derivations(options.preset, recordings[0].ring)
-        if per_channel:
-            derivations = ("channel",)
+        network = preset.network(hop, len(features), len(spec.channels) if per_channel else 1)
+        derivations = ("channel",) if per_channel else preset.derived(recordings[0].ring)
         chosen = {
             "imitator": options.imitator,
             "derivations": options.derivations or derivations,

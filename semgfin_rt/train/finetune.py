@@ -36,7 +36,13 @@ from semgfin_rt.train.preparation import (
     training_repetitions,
 )
 from semgfin_rt.train.recipes import finetune_recipe
-from semgfin_rt.train.recognition import Recognised, held_out_accuracy, recognise, train_cnn
+from semgfin_rt.train.recognition import (
+    Recognised,
+    held_out_accuracy,
+    recognise,
+    told,
+    train_cnn,
+)
 from semgfin_rt.train.signals import SignalCache
 
 _BEFORE = "before_held_out_accuracy"
@@ -111,7 +117,8 @@ def finetune(
     key = f"held_out_accuracy_{contract.horizons_ms[0]}ms"
     metrics = {}
     if as_before is not None:
-        metrics[_BEFORE] = held_out_accuracy(network, as_before)
+        tell = told(progress, "before")
+        metrics[_BEFORE] = held_out_accuracy(network, as_before, options.most_windows, tell)
         if spec.classifier == "cnn" and not options.keep_worse:
             trial = replace(objective, network=copy.deepcopy(network))
             run = Run(trial.network, state / "without held out.safetensors", identity, progress)
@@ -152,7 +159,8 @@ def _adapt(
     imitate = objective.stage("imitate", "FIN", data.kept, None)
     if imitate.steps:
         run.run(imitate)
-    done = recognise(run, objective, data, PriorWeight() if options.replay else PriorWeight(0, 0))
+    prior = PriorWeight() if options.replay else PriorWeight(0, 0)
+    done = recognise(run, objective, data, prior, options.most_windows)
     if imitate.steps:
         done.steps[imitate.name] = imitate.steps
     return done

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from semgfin_rt.model_contract import Derivation
+from semgfin_rt.model_contract import Derivation, PresetName
 
 DEFAULT_HORIZONS_MS = (0, 50, 100, 200, 300)
 
@@ -57,7 +57,7 @@ class FitOptions(_Options):
         in full precision. It helps where the FIN is large (`paper`).
     """
 
-    preset: Literal["paper", "realtime"] = "realtime"
+    preset: PresetName = "realtime"
     imitator: Literal["fin", "closed_form"] = "fin"
     pretrain: bool = True
     derivations: tuple[Derivation, ...] | None = None
@@ -87,11 +87,14 @@ class FinetuneOptions(_Options):
         Whether the linear head also goes by what the checkpoint knows of other people.
     keep_worse : bool
         Whether a result is kept that is worse than the checkpoint on the held-out repetition.
+    most_windows : int
+        An MLP learns from so many windows at most, evenly spread, and is judged on no more.
     """
 
     tune: Literal["head", "all"] | None = None
     replay: bool = True
     keep_worse: bool = False
+    most_windows: int = Field(default=40_000, ge=1)
 
 
 class AdaptOptions(BaseModel):

@@ -7,6 +7,7 @@ one is known from any signal of a person, the other from movements whose labels 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +18,14 @@ from semgfin_rt.nn.montage import Alignment, Montage
 from semgfin_rt.nn.network import Network
 from semgfin_rt.train.dataset import IndexArray, TrainingWindows
 
-BATCH = 512
-"""Windows that the network runs on at a time."""
+_BATCH = {"cpu": 32}
+"""Windows at a time where it is not 512: a CPU's cache holds no more, which makes it twice as
+fast."""
 _SMALLEST_SCALE = 1e-3  # of a standardised feature: a dead channel stays finite
 _ROUNDS = 4
+
+Tell = Callable[[int, int], None]
+"""Told how many batches of how many are done."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +56,9 @@ class FeatureTable:
 
     @classmethod
     @torch.no_grad()
-    def read(cls, network: Network, windows: TrainingWindows, most: int) -> FeatureTable:
+    def read(
+        cls, network: Network, windows: TrainingWindows, most: int, tell: Tell | None = None
+    ) -> FeatureTable:
         """Run the FIN on at most `most` windows, evenly spread."""
         rows = windows.spread(most)
         network.eval()
@@ -61,9 +68,20 @@ class FeatureTable:
             network.imitate(windows.gather(part).samples[:, :length].to(device))[
                 :, :, network.read
             ].cpu()
-            for part in np.array_split(rows, max(1, len(rows) // BATCH))
+            for part in batches(rows, device, tell)
         ]
         return cls(torch.cat(parts), windows.classes[rows], windows.record[rows])
+
+
+def batches(
+    rows: IndexArray, device: torch.device, tell: Tell | None = None
+) -> Iterator[IndexArray]:
+    """Split windows into as many as a network runs on at a time."""
+    parts = np.array_split(rows, max(1, len(rows) // _BATCH.get(device.type, 512)))
+    for done, part in enumerate(parts, start=1):
+        yield part
+        if tell is not None:
+            tell(done, len(parts))
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +16,7 @@ from semgfin_rt.nn.montage import Alignment, Montage
 from semgfin_rt.nn.network import Network
 from semgfin_rt.train import heads, people
 from semgfin_rt.train.dataset import TrainingWindows
-from semgfin_rt.train.loop import Run
+from semgfin_rt.train.loop import Progress, Run
 from semgfin_rt.train.objectives import Objective
 from semgfin_rt.train.people import FeatureTable, Person
 from semgfin_rt.train.preparation import TrainingData
@@ -37,7 +36,11 @@ class Recognised:
 
 
 def recognise(
-    run: Run, objective: Objective, data: TrainingData, prior: heads.PriorWeight | None = None
+    run: Run,
+    objective: Objective,
+    data: TrainingData,
+    prior: heads.PriorWeight | None = None,
+    most: int = MOST_WINDOWS,
 ) -> Recognised:
     """Train the classifiers on the FIN's features; choose their mixes on the held-out repetition.
 
@@ -45,12 +48,17 @@ def recognise(
     ----------
     prior : PriorWeight or None
         Weight of what the checkpoint knows of other people, where one is adapted.
+    most : int
+        Windows that are learnt from, and at most so many held-out ones, evenly spread.
     """
     if not heads.linear_heads(objective.network):
         return train_cnn(run, objective, data.all)
     network, contract = objective.network, objective.contract
-    kept = FeatureTable.read(network, data.kept, MOST_WINDOWS)
-    held = FeatureTable.read(network, data.held, _MOST_HELD) if data.held is not None else None
+    tell = None if prior is None else told(run.progress, "features")  # a person waits for it
+    kept = FeatureTable.read(network, data.kept, most, tell)
+    held = None
+    if data.held is not None:
+        held = FeatureTable.read(network, data.held, min(most, _MOST_HELD), tell)
     alignments = _align(objective, kept, data)
     metrics: dict[str, float] = {}
     chosen: dict[str, float] = {}
@@ -83,6 +91,11 @@ def recognise(
             )
     set_person(network, persons)
     return Recognised({stage.name: stage.steps for stage in stages}, chosen, metrics, alignments[0])
+
+
+def told(progress: Progress, stage: str) -> people.Tell:
+    """Report batches of windows as the steps of a stage."""
+    return lambda done, n: progress(stage, done, n, 0.0)
 
 
 def normalised(table: FeatureTable, persons: list[Person]) -> Tensor:
@@ -207,14 +220,19 @@ def train_cnn(run: Run, objective: Objective, windows: TrainingWindows) -> Recog
 
 
 @torch.no_grad()
-def held_out_accuracy(network: Network, held: TrainingWindows) -> float:
-    """Accuracy of a network as it is, at the first horizon."""
+def held_out_accuracy(
+    network: Network,
+    held: TrainingWindows,
+    most: int = MOST_WINDOWS,
+    tell: people.Tell | None = None,
+) -> float:
+    """Accuracy of a network as it is, at the first horizon, on the windows of `recognise`."""
     network.eval()
     length = held.windowing.window
     device = network.derive.device
-    rows = held.spread(_MOST_HELD)
+    rows = held.spread(min(most, _MOST_HELD))
     hits = n = 0
-    for part in np.array_split(rows, max(1, len(rows) // people.BATCH)):
+    for part in people.batches(rows, device, tell):
         batch = held.gather(part)
         truth = batch.classes[:, 0]
         decided = network(batch.samples[:, :length].to(device))[:, 0].argmax(1).cpu()

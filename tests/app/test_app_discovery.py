@@ -64,3 +64,13 @@ def test_a_stream_without_unit_says_so(watch):
     seen = find(watch, source_id, lambda s: s.xml is not None)
     assert (seen.usable, seen.unit) == (True, "")
     del outlet
+
+
+def test_a_counter_is_no_channel(watch):
+    source_id = f"emg-{uuid.uuid4()}"
+    spec = SignalSpec(CHANNELS, RATE, "V")
+    outlet = lsl.api().StreamOutlet(lsl.make_info("E", "EMG", source_id, spec, counter=True))
+    watch.start()
+    seen = find(watch, source_id, lambda s: s.xml is not None)
+    assert (seen.stream.n_channels, seen.n_channels) == (len(CHANNELS) + 1, len(CHANNELS))
+    del outlet

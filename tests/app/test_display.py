@@ -118,6 +118,26 @@ def test_features_are_compared_in_training_standard_deviations(contract):
     np.testing.assert_allclose(compared.error, [np.sqrt(0.5), np.sqrt(2)])
 
 
+@pytest.mark.parametrize("horizons", [(0, 50), (50, 0), (50, 100)])
+def test_the_present_is_compared_wherever_its_horizon_stands(contract, horizons):
+    view = LiveView(contract.model_copy(update={"horizons_ms": horizons}))
+    made = decide(9)
+    movements = tuple(
+        replace(m, horizon_ms=ms) for m, ms in zip(made.movements, horizons, strict=True)
+    )
+    for place, ms in enumerate(horizons):
+        made.features[place] = ms + 3
+    view.update(
+        snapshot([replace(made, movements=movements)], closed_form=np.full((2, 2), 3, np.float32))
+    )
+    if 0 not in horizons:
+        assert view.features is None
+        assert view.imitation.error is None
+        return
+    np.testing.assert_array_equal(view.features.error, 0)
+    np.testing.assert_array_equal(view.imitation.error, 0)
+
+
 def test_notes_on_the_stream_stand_behind_the_message(contract):
     view = LiveView(contract)
     view.update(replace(snapshot(), message="Running.", notes=("No names.", "No unit.")))

@@ -61,6 +61,23 @@ def test_forecasts_are_matched_by_sample_with_what_came(contract):
     assert (score.skill > 0.05).all()
 
 
+def test_horizons_may_stand_in_any_order(contract):
+    forward, backward = (
+        Forecasts(contract.model_copy(update={"horizons_ms": order}))
+        for order in ((0, 50), (50, 0))
+    )
+    course = Course()
+    for sample in range(1000):
+        made = course.decision(sample)
+        forward.take([made], course.truth[sample])
+        turned = Decision(sample, made.time, made.movements, made.features[::-1])
+        backward.take([turned], course.truth[sample])
+    (one,), (other,) = forward.scores(), backward.scores()
+    assert one.horizon_ms == other.horizon_ms == 50
+    assert (one.skill > 0.05).all()
+    np.testing.assert_array_equal([one.r2, one.persistence], [other.r2, other.persistence])
+
+
 def test_a_forecast_that_only_repeats_has_no_skill(contract):
     forecasts, course = Forecasts(contract), Course()
     for sample in range(0, 2000):

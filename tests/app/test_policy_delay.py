@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import fields
 
 import numpy as np
 import pytest
 from signals import tiny_contract
 
 from semgfin_rt.app.policy_delay import CONTROLS, Delay, added_delays, whole_delay
+from semgfin_rt.app.scenario import Policy
+from semgfin_rt.app.settings import Settings
 from semgfin_rt.contracts import NO_LABEL
 from semgfin_rt.decision import DecisionPolicy, PolicySpec
 
@@ -36,6 +39,12 @@ def labels_after(spec, before, after, n=60, energy=1.0):
 
 def delay_ms(spec, before, after):
     return HOP_MS * labels_after(spec, before, after).index(after[0])
+
+
+def test_each_part_of_the_policy_can_be_set_and_has_its_delay():
+    parts = {part.name for part in fields(PolicySpec)}
+    assert set(CONTROLS) == set(Policy.model_fields) == parts
+    assert parts <= {setting.name for setting in fields(Settings)}
 
 
 @pytest.mark.parametrize("vote", range(1, 12))

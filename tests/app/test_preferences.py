@@ -6,6 +6,7 @@ from semgfin_rt.app import preferences
 from semgfin_rt.app.choice import SourceChoice
 from semgfin_rt.app.preferences import (
     VARIABLE,
+    CalibrationChoice,
     Preferences,
     load_preferences,
     preferences_file,
@@ -20,7 +21,14 @@ def test_first_run_is_no_trouble(tmp_path):
 def test_what_was_saved_comes_back(tmp_path):
     path = tmp_path / "new" / "folder" / "window.json"
     source = SourceChoice(kind="stream", name="EMG", source_id="a", unit="uV", model="mine")
-    saved = Preferences(theme="light", welcome=False, layouts={"live": "AB=="}, source=source)
+    session = CalibrationChoice(subject=7, movements=(1, 2), rest_s=2.5, order="contract")
+    saved = Preferences(
+        theme="light",
+        welcome=False,
+        layouts={"live": "AB=="},
+        source=source,
+        calibration=session,
+    )
     assert save_preferences(saved, path) == ""
     assert load_preferences(path) == (saved, "")
     assert [p.name for p in path.parent.iterdir()] == ["window.json"]  # nothing half written
@@ -28,7 +36,17 @@ def test_what_was_saved_comes_back(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", '{"theme": "blue"}', '{"source": {"speed": -1}}', '{"layouts": 3}', "\0", "é"],
+    [
+        "",
+        "{",
+        "[]",
+        '{"calibration": {"rest_s": 0.1}}',
+        '{"theme": "blue"}',
+        '{"source": {"speed": -1}}',
+        '{"layouts": 3}',
+        "\0",
+        "é",
+    ],
 )
 def test_damaged_file_is_left_aside_with_a_word(tmp_path, text):
     path = tmp_path / "window.json"

@@ -12,7 +12,7 @@ from signals import RATE, counting_recording
 from semgfin_rt.app.transport import SPEEDS, Transport, find_marks
 from semgfin_rt.engine.player import Player
 from semgfin_rt.errors import StreamError
-from semgfin_rt.sources.lsl import LslSource
+from semgfin_rt.sources.supervisor import SupervisedSource
 
 SECOND = round(RATE)
 
@@ -64,7 +64,7 @@ def running():
     """Return a transport of a player that stands still and has a listener."""
     recording = prompted()
     with Player(recording, wait_for_truth=False, stay=True) as player:
-        source = LslSource(source_id=player.source_id)
+        source = SupervisedSource(source_id=player.source_id, reconnect=False)
         source.connect()
         transport = Transport(recording, player, 20)
         transport.toggle()

@@ -100,6 +100,17 @@ def test_what_is_worse_is_not_kept(tuned):
     assert (tuned.state, tuned.out.exists()) == ("done", False)
 
 
+def test_what_is_no_checkpoint_is_not_replaced(tuned):
+    tuned.out.mkdir()
+    (tuned.out / "notes.txt").write_text("mine")
+    with pytest.raises(CheckpointError, match=r"mine exists and is not a checkpoint: choose"):
+        tuned.keep()
+    assert (tuned.out / "notes.txt").read_text() == "mine"
+    assert (tuned.state, tuned.checkpoint.is_dir()) == ("done", True)
+    (tuned.out / "notes.txt").unlink()
+    tuned.out.rmdir()
+
+
 def test_a_kept_result_takes_the_place_of_an_older_checkpoint(tuned, base):
     tiny_checkpoint(tuned.out)
     assert tuned.keep() == tuned.out == tuned.checkpoint

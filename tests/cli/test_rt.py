@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from signals import counting_recording, tiny_contract
+from signals import CHANNELS, counting_recording, tiny_contract
 
+from semgfin_rt import lsl
 from semgfin_rt.cli.rt import main
 from semgfin_rt.engine.player import Player
 from semgfin_rt.model_contract import ClassLabel
@@ -112,7 +113,19 @@ def test_replay_without_a_window(place):
     assert "\x1b" not in done.stdout  # no colours where it is not a terminal
 
 
-def test_a_picture_needs_no_display(place):
+@pytest.mark.parametrize("line", ["demo", "replay D", "live --name nobody"])
+def test_whoever_sends_or_receives_can_ask_for_the_network(place, line, monkeypatch, capfd):
+    lsl.api()  # which keeps this process to this machine
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(sys, "argv", ["semgfin-rt", *line.split(), "--headless", "--lan"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert "--lan was given after LSL had started for this machine only" in capfd.readouterr().err
+
+
+def test_a_picture_needs_no_display_and_says_when_it_was_there_first(place):
+    began = time.monotonic()
     done = run(
         place,
         "replay",
@@ -136,6 +149,9 @@ def test_a_picture_needs_no_display(place):
     told = json.loads((place / "w.json").read_text())
     assert told["ok"]
     assert told["decisions"] == 91
+    # the first window is complete after 0.3 s of signal at half the speed
+    assert 0.6 < told["first_picture_s"] < time.monotonic() - began
+    assert "stood on the screen beside its truth" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -306,10 +322,26 @@ def test_streams_are_listed(place):
     (row,) = [
         line for line in done.stdout.splitlines() if f"{name} " in line and "truth" not in line
     ]
-    assert "2000 Hz" in row
+    columns = [column.strip() for column in row.split("│")]
+    assert columns[-3:-1] == [str(len(CHANNELS)), "2000 Hz"]  # the player's counter is no channel
     nothing = run(place, "streams", "--seconds", "0.2", SEMGFIN_LSL_SESSION=f"x{uuid.uuid4().hex}")
     assert nothing.returncode == 0
     assert "No LSL stream was found on this machine" in nothing.stdout
+
+
+def test_names_of_streams_are_shown_and_not_obeyed(place):
+    pylsl, word = lsl.api(), uuid.uuid4().hex
+    names = {f"[red]{word}": f"[red]{word}", f"[/]{word}": f"[/]{word}"}
+    names[f":smile:\x1b[2J{word}"] = f"':smile:\\x1b[2J{word}'"
+    outlets = [
+        pylsl.StreamOutlet(pylsl.StreamInfo(name, "EMG", 2, 100.0, "float32", f"{word} {i}"))
+        for i, name in enumerate(names)
+    ]
+    done = run(place, "streams", COLUMNS="200")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [line.split("│")[1].strip() for line in done.stdout.splitlines() if word in line]
+    assert sorted(rows) == sorted(names.values())
+    del outlets
 
 
 def test_help_is_there_at_once(place):

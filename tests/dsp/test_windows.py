@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -127,3 +129,18 @@ def test_select_keeps_rows_together():
     chosen = table.select(mask)
     for name in ("newest", "labels", "steady", "repetitions", "first_repetitions"):
         np.testing.assert_array_equal(getattr(chosen, name), getattr(table, name)[mask])
+
+
+def test_neither_lengths_nor_tables_can_be_changed():
+    windowing = Windowing(100, 10)
+    table = window_table(counting_recording(200), windowing, (0,))
+    for data, name in ((windowing, "hop"), (table, "newest")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(data, name, 1)
+
+
+def test_tables_are_told_apart_by_identity():
+    # compared by value, arrays would answer with arrays
+    table = window_table(counting_recording(200), Windowing(100, 10), (0,))
+    assert table == table  # noqa: PLR0124
+    assert table != table.select(np.ones(len(table), bool))

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from signals import counting_recording, tiny_checkpoint
 
+from semgfin_rt.engine.commands import SetPolicy
 from semgfin_rt.engine.player import Player
 from semgfin_rt.engine.process import EngineProcess
 from semgfin_rt.engine.snapshot import Snapshot
 from semgfin_rt.engine.spec import EngineSpec
 
-PATIENCE_S = 20.0  # a loaded machine imports torch in several seconds
+PATIENCE_S = 50.0  # a loaded machine imports torch in 20 s
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +83,40 @@ def test_snapshots_join_up_although_the_window_freezes(model):
     assert all(s.closed_form is not None and s.closed_form.shape == (2, 3) for s in decided)
     assert len(seen) > 20
     assert health.latency_ms["end_to_end"].p50 < 10
+    stages = [
+        health.latency_ms[s] for s in ("acquire", "filter", "fin", "cnn", "policy", "publish")
+    ]
+    assert all(s.p50 <= s.p95 <= s.p99 for s in stages)
+    assert all(math.isfinite(d.age_ms) for d in decisions)
+
+
+def test_a_window_that_stands_still_for_long_is_told_what_it_missed(model):
+    recording = counting_recording(40_000)
+    with Player(recording, speed=5.0) as player:  # 10,000 samples/s: the board holds those of 1 s
+        engine = EngineProcess(
+            EngineSpec(
+                model,
+                source_id=player.source_id,
+                truth_id=player.truth_id,
+                backend="onnx",
+                resolve_s=10.0,
+            )
+        )
+        engine.start()
+        seen = watch(engine, "ended", frozen_s=2.0)
+        engine.close()
+    drawn = [(s.first, s.first + len(s.signal)) for s in seen if len(s.signal)]
+    missed = sum(start - stop for (_, stop), (start, _) in itertools.pairwise(drawn))
+    assert seen[-1].overrun == missed > 0
+    told = [e.text for s in seen for e in s.events if "stood still" in e.text]
+    assert sum(int(text.split()[4]) for text in told) == missed
+    for snapshot in seen:
+        rows = slice(snapshot.first, snapshot.first + len(snapshot.signal))
+        if len(snapshot.signal):
+            np.testing.assert_array_equal(snapshot.signal, recording.samples[rows])
+    assert [e.sample for s in seen for e in s.truth] == list(range(0, 40_001, 500))
+    health = seen[-1].health
+    assert (health.received, health.lost) == (40_000, 0)
 
 
 def test_failure_is_one_sentence_said_once(model):
@@ -98,7 +137,72 @@ def test_killed_engine_is_said(model):
     failed = watch(engine, "failed")[-1]
     assert engine.poll() is None
     assert "ended unexpectedly (exit code -9)" in failed.message
+    assert not files_in_memory(os.getpid())
     engine.close()
+
+
+def test_an_engine_that_raises_is_said(model, capfd):
+    with Player(counting_recording(40_000), wait_for_truth=False) as player:
+        engine = EngineProcess(EngineSpec(model, source_id=player.source_id, backend="onnx"))
+        engine.start()
+        watch(engine, "running")
+        engine.send(SetPolicy(None))  # a bug of ours
+        failed = watch(engine, "failed")[-1]
+        engine.close()
+    assert "ended unexpectedly (exit code 1)" in failed.message
+    assert "AttributeError" in capfd.readouterr().err
+    assert not files_in_memory(os.getpid())
+
+
+def test_shared_memory_has_no_name_that_could_be_left_behind(model):
+    engine = EngineProcess(EngineSpec(model, source_id="nobody", resolve_s=60.0))
+    engine.start()
+    watch(engine, "connecting")
+    for pid in (os.getpid(), engine.pid):
+        lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+        shared = [line for line in lines if "/pym-" in line]
+        assert shared
+        assert all(line.endswith("(deleted)") for line in shared)
+    assert not files_in_memory(os.getpid())
+    engine.close()
+
+
+ORPHANING = """
+import sys, time
+from pathlib import Path
+from semgfin_rt.engine.process import EngineProcess
+from semgfin_rt.engine.spec import EngineSpec
+
+if __name__ == "__main__":
+    engine = EngineProcess(EngineSpec(Path(sys.argv[1]), source_id="nobody", resolve_s=2.0))
+    engine.start()
+    while engine.poll() is None:
+        time.sleep(0.01)
+    print(engine.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_killed_window_leaves_nothing_behind(model, tmp_path):
+    script = tmp_path / "window.py"
+    script.write_text(ORPHANING)
+    command = [sys.executable, str(script), str(model)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as window:
+        assert window.stdout is not None
+        assert window.stderr is not None
+        engine = psutil.Process(int(window.stdout.readline()))
+        window.kill()
+        psutil.wait_procs([engine], timeout=PATIENCE_S)
+        assert not engine.is_running()
+        assert window.stderr.read() == ""  # nor does multiprocessing tell of leaks
+    assert not files_in_memory(window.pid)
+
+
+def files_in_memory(pid: int) -> list[Path]:
+    """Return what multiprocessing of a process has in the file system in memory."""
+    return list(Path("/dev/shm").glob(f"pym-{pid}-*"))
 
 
 def test_window_side_does_not_load_torch():

@@ -17,15 +17,16 @@ from signals import RATE, counting_recording
 from semgfin_rt.contracts import Chunk, TruthEvent
 from semgfin_rt.engine.player import Player
 from semgfin_rt.errors import OptionError, StreamError
-from semgfin_rt.sources.lsl import LslSource, TruthSource
+from semgfin_rt.sources.supervisor import SupervisedSource
+from semgfin_rt.sources.truth import TruthSource
 
 
 def listen(
     player: Player, patience: float = 6.0
-) -> tuple[LslSource, list[Chunk], list[TruthEvent]]:
+) -> tuple[SupervisedSource, list[Chunk], list[TruthEvent]]:
     """Take everything until the end event and the last sample."""
     truth = TruthSource(player.truth_id)
-    source = LslSource(source_id=player.source_id)
+    source = SupervisedSource(source_id=player.source_id, reconnect=False)
     truth.connect()
     source.connect()
     chunks, events, deadline = [], [], time.monotonic() + patience
@@ -95,7 +96,7 @@ def test_counter_goes_on_where_the_player_before_stopped():
         inlet = lsl.open_inlet(found, 10)
         inlet.open_stream(3.0)
         rows = [inlet.pull_sample(2.0)[0] for _ in range(40)]
-        source = LslSource(source_id=player.source_id)
+        source = SupervisedSource(source_id=player.source_id, reconnect=False)
         source.connect()
         source.close()
     assert len(rows[0]) == len(source.spec.channels) + 1
@@ -109,7 +110,7 @@ def test_markers_carry_the_time_of_their_sample():
         (found,) = lsl.find_streams(3.0, source_id=player.truth_id)
         markers = lsl.open_inlet(found, 10)
         markers.open_stream(3.0)
-        source = LslSource(source_id=player.source_id)
+        source = SupervisedSource(source_id=player.source_id, reconnect=False)
         source.connect()
         chunks = []
         while sum(len(c.samples) for c in chunks) < 1000:
@@ -130,7 +131,7 @@ def test_nobody_listens():
 
 def test_killed_player_ends_the_stream():
     with Player(counting_recording(20_000), wait_for_truth=False) as player:
-        source = LslSource(source_id=player.source_id)
+        source = SupervisedSource(source_id=player.source_id, reconnect=False)
         source.connect()
         assert len(source.read(2.0, 100).samples) == 100
         os.kill(player.pid, signal.SIGKILL)
@@ -155,7 +156,7 @@ def check_for_a_second(player: Player) -> None:
 def test_stops_early_and_twice():
     player = Player(counting_recording(20_000), f"early-{uuid.uuid4()}", wait_for_truth=False)
     player.start()
-    source = LslSource(source_id=player.source_id)
+    source = SupervisedSource(source_id=player.source_id, reconnect=False)
     source.connect()
     source.read(1.0, 200)
     player.stop()

@@ -13,7 +13,8 @@ from signals import RATE, counting_recording
 from semgfin_rt.contracts import TruthEvent
 from semgfin_rt.engine.player import Player
 from semgfin_rt.errors import OptionError, StreamError
-from semgfin_rt.sources.lsl import LslSource, TruthSource
+from semgfin_rt.sources.supervisor import SupervisedSource
+from semgfin_rt.sources.truth import TruthSource
 
 PATIENCE_S = 4.0
 
@@ -24,7 +25,7 @@ class Listener:
     def __init__(self, player):
         self.player = player
         self.truth = TruthSource(player.truth_id)
-        self.source = LslSource(source_id=player.source_id)
+        self.source = SupervisedSource(source_id=player.source_id, reconnect=False)
         self.chunks, self.events = [], []
 
     def __enter__(self):

@@ -12,9 +12,10 @@ from semgfin_rt.model_contract import ModelContract, NetworkSpec
 from semgfin_rt.nn import fin
 from semgfin_rt.nn.checkpoint import load_checkpoint, save_checkpoint
 from semgfin_rt.nn.fin import ClosedForm, FeatureImitator, Fin
-from semgfin_rt.nn.network import Network, preset_derivations, preset_features, preset_network
+from semgfin_rt.nn.network import Network
+from semgfin_rt.nn.presets import PRESETS
 
-PUBLISHED = preset_network("paper", 20, 12, 4, per_channel=True)
+PUBLISHED = PRESETS["paper"].network(20, 4, 12)
 
 
 def n_parameters(module):
@@ -111,30 +112,6 @@ def test_a_channel_sees_no_other_channel():
     assert changed.tolist() == [False, False, True, False]
 
 
-def test_presets():
-    assert (
-        preset_features("paper")[0] == preset_features("paper")[1] == ("rms", "var", "ssi", "ent")
-    )
-    imitated, read = preset_features("realtime")
-    assert len(read) == 8
-    assert set(imitated) == {*read, "rms", "var", "ssi", "ent"}
-    assert len(set(imitated)) == len(imitated)
-    assert (PUBLISHED.patch, PUBLISHED.layers, PUBLISHED.hidden) == (1, 3, 32)
-    assert (PUBLISHED.bidirectional, PUBLISHED.k_outputs) == (True, 12)
-    assert (PUBLISHED.classifier, PUBLISHED.dropout) == ("cnn", 0.3)
-    realtime = preset_network("realtime", 10, 12, 11, per_channel=False)
-    assert (realtime.patch, realtime.copies, realtime.trunks) == (10, 1, 1)
-    assert not realtime.bidirectional
-    assert preset_network("realtime", 10, 12, 11, per_channel=True).copies == 12
-
-
-def test_a_preset_derives_what_the_ring_allows():
-    assert preset_derivations("paper", (0, 1, 2)) == ("channel",)
-    assert preset_derivations("realtime", (0, 1, 2)) == ("channel", "difference", "average")
-    for ring in ((), (0, 1)):
-        assert preset_derivations("realtime", ring) == ("channel", "average")
-
-
 def closed_form_contract(k_outputs=1):
     names = (*RICH_FEATURES, *PAPER_FEATURES[:3])
     spec = {"patch": 20, "imitator": "closed_form", "derivations": ("channel", "average")}
@@ -227,5 +204,5 @@ def test_pooled_outputs_read_means_over_the_window(bidirectional):
 
 def test_a_contract_from_before_pooling_has_none():
     assert not NetworkSpec.model_validate({"patch": 20}).pooled
-    assert preset_network("realtime", 20, 12, 8, per_channel=False).pooled
+    assert PRESETS["realtime"].network(20, 8, 1).pooled
     assert not PUBLISHED.pooled

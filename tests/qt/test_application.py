@@ -1,20 +1,26 @@
 import os
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import pytest
 from PyQt6.QtCore import QTimer
-from PyQt6.QtGui import QImage
+from PyQt6.QtGui import QAction, QImage
 from PyQt6.QtWidgets import QApplication, QPushButton
 
 from semgfin_rt.app.preferences import Preferences, load_preferences
+from semgfin_rt.app.session import Session
+from semgfin_rt.app.settings import Live, Settings
 from semgfin_rt.app.studio import Stage, Studio
 from semgfin_rt.errors import OptionError
 from semgfin_rt.qt.application import run_window
+from semgfin_rt.qt.calibrate import CalibrateDialog
 from semgfin_rt.qt.source_dialog import SourceDialog
 from semgfin_rt.qt.window import MainWindow
+
+DEMO = Path(__file__).parents[2] / "models" / "demo"
 
 pytestmark = pytest.mark.usefixtures("qapp")
 
@@ -152,6 +158,23 @@ def test_exception_in_a_dialog_is_a_message_and_the_dialog_lives(studio, feed, m
     ((alive, text),) = seen
     assert alive
     assert text == "the window goes on after ZeroDivisionError: division by zero"
+
+
+def test_the_menu_opens_the_calibration_of_a_live_stream(feed):
+    session = Session(Settings(DEMO), Live("nobody"))
+    feed.run(0.2)
+    seen = []
+
+    def calibrate(window):
+        (action,) = [a for a in window.findChildren(QAction) if a.text() == "&Calibrate …"]
+        action.trigger()
+        (dialog,) = window.findChildren(CalibrateDialog)
+        seen.append((action.isEnabled(), dialog.isVisible()))
+        window.close()
+
+    with once(says("running"), calibrate):
+        run_window(Studio(Stage("live", session.contract, feed, session)))
+    assert seen == [(True, True)]
 
 
 def test_choices_are_remembered_where_somebody_watches(studio, feed, preferences_file):

@@ -12,6 +12,7 @@ from PyQt6.QtGui import QPalette
 from PyQt6.QtWidgets import QDialog
 
 from semgfin_rt.app.comparison import Comparison
+from semgfin_rt.app.preferences import CalibrationChoice, Preferences
 from semgfin_rt.app.prompted import SyntheticPerson
 from semgfin_rt.app.session import Session
 from semgfin_rt.app.settings import Live, Settings
@@ -42,7 +43,12 @@ class Desk:
         self.sent = []
         self.place = folder / "models"
         self.dialog = CalibrateDialog(
-            load_contract(DEMO), DEMO, self.sent.append, 99, place=self.place, options=QUICK
+            load_contract(DEMO),
+            DEMO,
+            self.sent.append,
+            CalibrationChoice(subject=99),
+            place=self.place,
+            options=QUICK,
         )
         self.dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
         qtbot.addWidget(self.dialog)
@@ -343,7 +349,10 @@ def test_a_result_in_words(after, lda, words):
 def test_the_window_opens_it_for_a_live_stream_and_feeds_it(qtbot, feed, desk):
     session = Session(Settings(DEMO), Live("nobody"))
     studio = Studio(Stage("live", session.contract, feed, session))
-    window = MainWindow(studio, "light")
+    remembered = CalibrationChoice(
+        subject=7, movements=CHOSEN, repetitions=2, movement_s=2, rest_s=1.5, order="contract"
+    )
+    window = MainWindow(studio, "light", Preferences(calibration=remembered))
     qtbot.addWidget(window)
     window.timer.stop()
     offer_calibration(window)
@@ -351,6 +360,8 @@ def test_the_window_opens_it_for_a_live_stream_and_feeds_it(qtbot, feed, desk):
     window.calibrate_wanted.emit()  # once is enough
     (dialog,) = window.findChildren(CalibrateDialog)
     assert not dialog.isModal()
+    assert dialog.plan_page.choice == remembered
+    dialog.plan_page.person.setValue(8)
     assert dialog.prompt_page.movement.theme is LIGHT
     window.switch_theme()
     assert dialog.prompt_page.movement.theme is DARK
@@ -360,7 +371,8 @@ def test_the_window_opens_it_for_a_live_stream_and_feeds_it(qtbot, feed, desk):
     signal = np.zeros((500, 12), np.float32)
     feed.snapshots.append(desk.snapshot(signal))
     window.tick()
-    assert dialog.calibration.prompt.left_s == 2.75
+    assert dialog.calibration.prompt.left_s == 1.25
+    assert window.preferences.calibration == remembered.model_copy(update={"subject": 8})
     assert feed.sent == [Note("prompt", json.dumps(prompt))]
     studio.stage = None
     window.tick()

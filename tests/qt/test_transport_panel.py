@@ -14,7 +14,7 @@ from semgfin_rt.contracts import Recording, SignalSpec
 from semgfin_rt.engine.player import Player
 from semgfin_rt.qt.theme import DARK, LIGHT, class_colours
 from semgfin_rt.qt.transport import TransportPanel
-from semgfin_rt.sources.lsl import LslSource
+from semgfin_rt.sources.supervisor import SupervisedSource
 
 RATE = 2000
 ORDER = (6, 6, 13, 14)
@@ -42,7 +42,7 @@ def prompted():
 def playing():
     """Return a player with a listener, which all tests of the module share."""
     with Player(prompted(), wait_for_truth=False, stay=True) as player:
-        source = LslSource(source_id=player.source_id)
+        source = SupervisedSource(source_id=player.source_id, reconnect=False)
         source.connect()
         yield player
         source.close()

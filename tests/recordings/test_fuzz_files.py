@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import in_the_child
+import numpy as np
 import pytest
 
 from semgfin_rt.app.faults import files
@@ -27,8 +28,6 @@ def test_archives_that_do_harm_are_refused():
 
 
 def test_flipping_depends_on_the_seed_alone():
-    import numpy as np
-
     whole = bytes(10_000)
     one, again = (files.flipped(whole, np.random.default_rng(5)) for _ in range(2))
     assert one == again != whole
@@ -36,8 +35,9 @@ def test_flipping_depends_on_the_seed_alone():
 
 
 # ------------------------------------------------------------------------ the row can fail
-def _crash(_path):
-    in_child(in_the_child.crash, where="'x'", limits=Limits(seconds=5.0))
+def _crash(path):
+    if path.read_bytes() != b"whole":
+        in_child(in_the_child.crash, where="'x'", limits=Limits(seconds=5.0))
 
 
 def _escape(_path):
@@ -59,9 +59,31 @@ def test_another_exception_breaks_the_promise(monkeypatch):
     assert "3 escaped" in result.measured
 
 
-@pytest.mark.parametrize(("limit", "value"), [("_MOST_S", 0.0), ("_MOST_MB", 1.0)])
-def test_too_slow_or_too_large_breaks_the_promise(limit, value, monkeypatch):
+def test_too_slow_breaks_the_promise(monkeypatch):
     monkeypatch.setattr(files, "FORMATS", {"x": (lambda _: [b"whole"], lambda _: None, "x")})
     assert files.row15(1, 0).ok
-    monkeypatch.setattr(files, limit, value)
+    monkeypatch.setattr(files, "_MOST_S", 0.0)
     assert not files.row15(1, 0).ok
+
+
+LARGE, LIMIT_MB = 400_000_000, 300.0
+
+
+def _fill_this_process(_path):
+    in_the_child.fill(LARGE)
+
+
+def _fill_the_child(_path):
+    in_child(in_the_child.fill, LARGE, where="x")
+
+
+@pytest.mark.parametrize("fill", [_fill_this_process, _fill_the_child])
+def test_too_large_breaks_the_promise_and_earlier_memory_does_not(fill, monkeypatch):
+    monkeypatch.setattr(files, "_MOST_MB", LIMIT_MB)
+    fill(None)  # before the row: neither this process's peak nor that of a child counts
+    held = np.ones(LARGE, np.uint8)
+    monkeypatch.setattr(files, "FORMATS", {"x": (lambda _: [b"whole"], lambda _: None, "x")})
+    assert files.row15(1, 0).ok
+    monkeypatch.setattr(files, "FORMATS", {"x": (lambda _: [b"whole"], fill, "x")})
+    assert not files.row15(1, 0).ok
+    assert held.all()

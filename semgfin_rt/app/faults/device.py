@@ -52,7 +52,7 @@ class Manner:
     ragged : bool
         Send chunks of 1 to 500 samples, when they are full, instead of one each 5 ms.
     wrong : tuple of float
-        Seconds after the start at which the timestamps go wrong and come right again.
+        Seconds after somebody began to listen, at which the timestamps go wrong and come right.
     shift_s : float
         Added to wrong timestamps.
     repeat : bool
@@ -89,19 +89,21 @@ def send(manner: Manner) -> None:
     dtype = _DTYPES[manner.format]
     outlet = lsl.api().StreamOutlet(_info(manner, spec))
     parent, rng = os.getppid(), np.random.default_rng(manner.seed)
-    began = lsl.local_clock()
+    began, listened = lsl.local_clock(), np.inf
     _say(began, outlet.get_info().uid())
     done, wanted = int(began * spec.rate), 1
     while os.getppid() == parent:
         time.sleep(_CHUNK_S)
         due = int(lsl.local_clock() * spec.rate)
+        if listened == np.inf and outlet.have_consumers():
+            listened = lsl.local_clock()
         while due - done >= wanted:
             n = wanted if manner.ragged else due - done
             k = np.arange(done, done + n)
             rows = signals[k % PERIOD]  # (n, n_channels)
             if manner.counter:
                 rows = np.column_stack([rows, k % lsl.COUNTER_SPAN])
-            outlet.push_chunk(rows.astype(dtype), _stamps(manner, k, began))
+            outlet.push_chunk(rows.astype(dtype), _stamps(manner, k, listened))
             done += n
             wanted = int(rng.integers(1, _LARGEST + 1)) if manner.ragged else 1
 
@@ -120,11 +122,11 @@ def _info(manner: Manner, spec: SignalSpec) -> Any:
     )
 
 
-def _stamps(manner: Manner, k: npt.NDArray[np.int64], began: float) -> TimeArray:
+def _stamps(manner: Manner, k: npt.NDArray[np.int64], listened: float) -> TimeArray:
     """Return the timestamps of samples `k`, right or wrong."""
     stamps: TimeArray = (k + 1) / manner.rate
     since, until = manner.wrong
-    wrong = (stamps >= began + since) & (stamps < began + until)
+    wrong = (stamps >= listened + since) & (stamps < listened + until)
     if manner.repeat and wrong.any():
         stamps[wrong] = stamps[wrong][-1]
     stamps[wrong] += manner.shift_s

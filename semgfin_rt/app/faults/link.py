@@ -2,8 +2,10 @@
 
 ``python -m semgfin_rt.app.faults.link MODEL SECONDS ...`` is a process in a network of its own
 (`unshare -n`), in which the engine runs; the device runs in a second one, and a pair of virtual
-interfaces joins the two. Pulling the plug is setting the device's interface down. The process
-prints a line of JSON; it ends, and all it started with it, when it is killed.
+interfaces joins the two. Pulling the plug is setting the device's interface down. At last the
+device's TCP is told to give up early, so that the last break outlasts the connection, of which
+nothing arrives on the engine's side. The process prints a line of JSON; it ends, and all it started
+with it, when it is killed.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ LIVE_S = 3.0
 _OURS, _THEIRS = "10.97.53.1", "10.97.53.2"
 _PATIENCE_S = 90.0  # for samples after the link is up: TCP asks again after up to twice the break
 _WARM_S = 1.0
+_DEADLY_S, _TCP_RETRIES = 5.0, 2  # after which TCP gives up within 1.4 s
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,16 @@ class Breaks:
         From link-up to the first sample, of each break; of the newest, so that it is live.
     lost : int
         Samples missing in the recording.
+    deadly_live_s : float
+        As `live_s`, of the break that outlasts the connection.
+    deadly_gaps : list of [int, int]
+        What is missing then, as said and in truth.
     """
 
     live_s: list[float]
     lost: int
+    deadly_live_s: float
+    deadly_gaps: list[list[int]]
 
 
 def unplugged(scale: Scale) -> Finding:
@@ -66,10 +75,19 @@ def unplugged(scale: Scale) -> Finding:
         raise StreamError(f"the network of our own failed: {trouble.strip().splitlines()[-1:]}")
     found = Breaks(**json.loads(told.splitlines()[-1]))
     live = ", ".join(f"{b:g} s: {s:.2f} s" for b, s in zip(breaks_s, found.live_s, strict=True))
+    said, true = (sum(gap[i] for gap in found.deadly_gaps) for i in (0, 1))
     return Finding(
-        f"{found.lost} samples lost in the recording; live again after a break of {live}",
-        found.lost == 0 and max(found.live_s) <= LIVE_S,
-        {"lost": found.lost, "live_s_worst": max(found.live_s)},
+        f"{found.lost} samples lost in the recording; live again after a break of {live}; after "
+        f"one of {_DEADLY_S:g} s in which the sender's TCP gave up, {found.deadly_live_s:.2f} s, "
+        f"{true} lost, {said} counted",
+        found.lost == 0 and max(found.live_s) <= LIVE_S and said == true > 0,
+        {
+            "lost": found.lost,
+            "live_s_worst": max(found.live_s),
+            "deadly_live_s": found.deadly_live_s,
+            "deadly_lost": true,
+            "deadly_counted": said,
+        },
     )
 
 
@@ -78,8 +96,8 @@ def _in_own_network() -> list[str]:
 
 
 def _why_not() -> str:
-    if not all(shutil.which(tool) for tool in ("unshare", "nsenter", "ip")):
-        return "it needs the tools unshare, nsenter (util-linux) and ip (iproute2)"
+    if not all(shutil.which(tool) for tool in ("unshare", "nsenter", "ip", "sysctl")):
+        return "it needs the tools unshare, nsenter (util-linux), ip (iproute2) and sysctl (procps)"
     tried = subprocess.run(
         [*_in_own_network(), "ip", "link", "add", "name", "probe", "type", "veth"],
         capture_output=True,
@@ -127,7 +145,17 @@ def _break(model: Path, devices: Devices, there: str, breaks_s: list[float]) -> 
                 live_s.append(_until_live(heard))
             heard.go_on(_WARM_S)
         gaps = trace.gaps(recorded_chunks(path))
-    return Breaks(live_s, sum(abs(true) for _, true in gaps))
+    _run(there + f"sysctl -w net.ipv4.tcp_retries2={_TCP_RETRIES}")
+    with Listening(model, devices.manner.source_id) as heard:
+        heard.go_on(_WARM_S)
+        _run(there + "ip link set theirs down")
+        heard.go_on(_DEADLY_S)
+        _plug(there)
+        deadly_s = _until_live(heard)
+        heard.go_on(_WARM_S)
+        deadly = trace.gaps(h.chunk for h in heard.heard)
+    lost = sum(abs(true) for _, true in gaps)
+    return Breaks(live_s, lost, deadly_s, [list(gap) for gap in deadly])
 
 
 def _until_live(heard: Listening) -> float:

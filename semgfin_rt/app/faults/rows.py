@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from semgfin_rt.app.faults import (
     windows,
 )
 from semgfin_rt.app.faults.finding import Finding, Scale
+from semgfin_rt.app.faults.lateness import Lateness
 
 _SEED = 20
 
@@ -57,11 +59,14 @@ class Measured:
     finding : Finding
     seconds : float
         That it took.
+    late : Lateness
+        Of the machine, not the program; the verdict does not know of it.
     """
 
     row: Row
     finding: Finding
     seconds: float
+    late: Lateness
 
     def record(self) -> dict[str, object]:
         """Return it for a file."""
@@ -73,6 +78,8 @@ class Measured:
             "ok": self.finding.ok,
             "skipped": self.finding.skipped,
             "seconds": round(self.seconds, 1),
+            "scheduler_late_ms": _known(self.late.worst_ms),
+            "waited_s": _known(self.late.waited_s),
             "figures": {k: round(float(v), 4) for k, v in self.finding.figures.items()},
         }
 
@@ -80,12 +87,17 @@ class Measured:
 def measure(row: Row, scale: Scale) -> Measured:
     """Put a row to the test. Nothing that it raises, but Ctrl-C, keeps the others from theirs."""
     began = time.monotonic()
-    try:
-        finding = row.measure(scale)
-    except Exception as error:  # noqa: BLE001  (a row that breaks off has not kept its promise)
-        words = " ".join(str(error).split()) or "no words"
-        finding = Finding(f"it broke off: {words} ({type(error).__name__})", False)
-    return Measured(row, finding, time.monotonic() - began)
+    with Lateness() as late:
+        try:
+            finding = row.measure(scale)
+        except Exception as error:  # noqa: BLE001  (a row that breaks off has not kept its promise)
+            words = " ".join(str(error).split()) or "no words"
+            finding = Finding(f"it broke off: {words} ({type(error).__name__})", False)
+    return Measured(row, finding, time.monotonic() - began, late)
+
+
+def _known(value: float) -> float | None:
+    return round(value, 3) if math.isfinite(value) else None
 
 
 # ------------------------------------------------------------------------ damaged files

@@ -17,7 +17,7 @@ from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.checkpoint_folder import load_contract
 
 RAIL_V = 0.011
-"""Where the amplifiers of wireless EMG sensors end (11 mV at their input)."""
+"""Input range of Delsys Trigno sensors (11 or 22 mV; user's guide MAN-039), at least its end."""
 _KINDS = ("NaN", "Inf", "rail", "flat")
 _CLEAN_S = 0.2  # before, and after a window
 _LOOKS = 10  # a long fault is looked at every so many hops

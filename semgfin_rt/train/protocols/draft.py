@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from semgfin_rt.errors import OptionError
-from semgfin_rt.nn.network import preset_network
+from semgfin_rt.nn.presets import PRESETS
 from semgfin_rt.train import outcome
 from semgfin_rt.train.options import FitOptions
 from semgfin_rt.train.protocols.options import ProtocolOptions
@@ -84,7 +84,7 @@ class Draft:
         recipe = RECIPES[chosen.preset].shortened(chosen.shorten)
         recipe = recipe if chosen.pretrain else recipe.from_labels
         # of a topology that changes with the program, not with an option
-        preset = preset_network(chosen.preset, 1, 1, 1, per_channel=False)
+        preset = PRESETS[chosen.preset].network(1, 1, 1)
         content = outcome.fingerprint([p.sha256 for p in people], chosen, recipe, preset)
         who = str(people[0].subject) if len(people) == 1 else f"{len(people)}people"
         key = f"{method}-of-{who}-seed{seed}-{content[:12]}"

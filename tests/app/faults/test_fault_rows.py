@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+import psutil
 import pytest
 from signals import tiny_contract
 
@@ -19,6 +20,7 @@ from semgfin_rt.app.faults import (
     child,
     clocks,
     cycles,
+    deaths,
     descriptions,
     disks,
     endurance,
@@ -100,6 +102,26 @@ def test_a_row_that_was_not_measured_is_not_kept(scale, monkeypatch):
     assert (kept["ok"], kept["skipped"], kept["figures"]) == (True, None, {"n": 1.0})
 
 
+def test_a_machine_that_is_late_is_told_and_changes_no_verdict(scale):
+    def late(_scale):
+        probe = next(
+            p
+            for p in psutil.Process().children(recursive=True)
+            if "semgfin_rt.app.faults.lateness" in p.cmdline()
+        )
+        probe.suspend()
+        time.sleep(0.2)
+        probe.resume()
+        time.sleep(0.05)
+        return Finding("99 ms", True)
+
+    found = measure(row_that(late), scale)
+    assert found.late.worst_ms > 150
+    assert 0 <= found.late.waited_s < found.seconds
+    assert found.finding.ok
+    assert found.record()["scheduler_late_ms"] == found.late.worst_ms
+
+
 def test_spread():
     assert Spread.of([3.0, 1.0, 2.0]).text("ms", 1) == "2.0 ms (worst 3.0)"
 
@@ -127,6 +149,17 @@ def test_row_2_sees_a_late_word(scale, monkeypatch):
     assert not found.ok
     assert found.figures["stale_ms_worst"] > 150
     assert found.figures["lost"] == 0
+
+
+@pytest.mark.long
+def test_row_3_sees_a_slow_return(scale, monkeypatch):
+    monkeypatch.setattr(link, "LIVE_S", 0.0)
+    found = link.unplugged(scale)
+    if found.skipped:
+        pytest.skip(found.skipped)
+    assert not found.ok
+    assert found.figures["lost"] == 0
+    assert found.figures["deadly_counted"] == found.figures["deadly_lost"] > 0
 
 
 def test_row_4_sees_a_loss_that_is_not_counted(scale, monkeypatch):
@@ -201,6 +234,14 @@ def test_row_13_sees_a_late_alert(scale, monkeypatch):
     assert not found.ok
     assert found.figures["alert_s_slow"] > disks.ALERT_S
     assert found.figures["alert_s_full"] < disks.ALERT_S
+
+
+def test_row_14_sees_what_is_lost(scale, monkeypatch):
+    monkeypatch.setattr(deaths, "LOST_S", 0.0)
+    found = deaths.killed_while_recording(scale)
+    assert not found.ok
+    assert found.figures["gaps"] == 0
+    assert 0 < found.figures["lost_s_worst"] < 5
 
 
 # ---------------------------------------------------------------------- samples that lie

@@ -57,12 +57,14 @@ test: setup
 test-long: setup
 	@QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -m long --timeout 1800 $(ARGS)
 
-# Tests that time something may fail: measuring slows everything down.
+# Told also where a test fails: measuring slows everything down, and some wait only so long.
 coverage: setup
 	@$(BIN)/coverage erase
-	QT_QPA_PLATFORM=offscreen $(BIN)/coverage run -m pytest -n auto --dist loadfile $(ARGS) || true
+	status=0
+	QT_QPA_PLATFORM=offscreen $(BIN)/coverage run -m pytest -n auto --dist loadfile $(ARGS) || status=$$?
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+	exit $$status
 
 lint: setup
 	@$(BIN)/ruff check

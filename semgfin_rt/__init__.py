@@ -3,9 +3,14 @@
 Importing the package loads neither torch nor Qt; each module imports what it needs.
 """
 
-from importlib.metadata import PackageNotFoundError, version
 
-try:
-    __version__ = version("semgfin-rt")
-except PackageNotFoundError:  # used from a folder, never installed
-    __version__ = "0+unknown"
+def __getattr__(name: str) -> str:
+    """Look `__version__` up when it is asked for: `importlib.metadata` loads slowly."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("semgfin-rt")
+    except PackageNotFoundError:  # used from a folder, never installed
+        return "0+unknown"

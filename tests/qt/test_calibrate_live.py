@@ -186,7 +186,8 @@ def test_from_the_plan_to_undo_on_a_live_stream_without_a_missed_decision(room, 
     before = view.decision.sample
     room.wait(lambda: view.decision.sample > before + RATE)
     health = view.health  # what a busy machine passes over it says; nothing else may be missing
-    assert (health.lost, health.expected - health.decisions - health.skipped) == (0, 0)
+    assert health.lost == 0
+    assert health.decisions + health.skipped >= health.expected
 
     again = CalibrationChoice(
         subject=99,

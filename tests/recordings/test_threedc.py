@@ -1,7 +1,6 @@
 """3DC: the layout on small files, and the real recordings where they are."""
 
 import os
-import time
 from pathlib import Path
 
 import numpy as np
@@ -136,9 +135,7 @@ def test_load_finds_participants(root):
 
 @needs_3dc
 def test_real_participants():
-    start = time.perf_counter()
     (recording,) = load(REAL, [5])
-    assert time.perf_counter() - start < 2
     assert len(recording.stretches) == 8
     assert set(recording.repetitions) == set(range(8))
     assert set(recording.labels) == set(range(11))

@@ -222,7 +222,7 @@ def test_a_table_is_not_turned_though_the_network_is():
     """Otherwise adapting what was adapted before would turn twice."""
     network, windows = setting([ring_subject(1)])
     before = FeatureTable.read(network, windows, 50)
-    network.order = MONTAGE.order(Alignment(2, mirrored=True)).tolist()
+    network.order = torch.from_numpy(MONTAGE.order(Alignment(2, mirrored=True)))
     assert torch.equal(FeatureTable.read(network, windows, 50).features, before.features)
 
 

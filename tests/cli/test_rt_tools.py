@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 
 import pytest
-from signals import tiny_checkpoint, tiny_contract
+from sessions import turns, write_session
+from signals import counting_recording, tiny_checkpoint, tiny_contract
 
 from semgfin_rt.app import bench as app
+from semgfin_rt.app.session import Session
+from semgfin_rt.app.settings import Replay, Settings
 from semgfin_rt.cli.rt import main
+from semgfin_rt.decision import PolicySpec
 from semgfin_rt.model_contract import ClassLabel
 from semgfin_rt.nn.checkpoint import save_checkpoint
+from semgfin_rt.nn.checkpoint_folder import sha256
 from semgfin_rt.nn.network import Network
 from semgfin_rt.recordings.db2_schema import channel_names
 from semgfin_rt.recordings.synthetic import write_subject
+from semgfin_rt.sinks.session import session_header
 
 
 def ended(monkeypatch, *arguments):
@@ -86,3 +92,23 @@ def test_verify_says_what_it_compared(tmp_path, monkeypatch, capsys):
     assert ended(monkeypatch, *start, "--backend", "tpu") == 2
     assert "choose auto, onnx, torch, cuda" in capsys.readouterr().err
     assert ended(monkeypatch, "verify", tmp_path / "nothing", tmp_path / "D") == 2
+
+
+def test_a_recorded_session_is_verified(tmp_path, monkeypatch, capsys):
+    model, session, file = tiny_checkpoint(tmp_path / "M"), tmp_path / "s.xdf", tmp_path / "v.json"
+    with Session(Settings(model, "onnx", record=session), Replay(counting_recording(2000))) as run:
+        run.run()
+    arguments = ("verify", model, session, "--backend", "onnx", "--json", file)
+    assert ended(monkeypatch, *arguments) == 0
+    assert "91 decisions compared on onnx cpu, 0 different" in capsys.readouterr().out
+    assert json.loads(file.read_text())["same"] is True
+
+
+def test_a_session_that_was_made_up_is_found_out(tmp_path, monkeypatch, capsys):
+    model = tiny_checkpoint(tmp_path / "M")
+    header = session_header(tiny_contract(), sha256(model), PolicySpec())
+    session = write_session(tmp_path / "s.xdf", list(turns(30)), header)
+    assert ended(monkeypatch, "verify", model, session, "--backend", "onnx") == 3
+    printed = capsys.readouterr().out
+    assert "21 decisions compared on onnx cpu, 21 different from what was published live" in printed
+    assert "The first: sample 199" in printed

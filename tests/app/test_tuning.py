@@ -50,7 +50,7 @@ def recording() -> Recording:
 
 
 def finished(tuning: Tuning) -> Tuning:
-    deadline = time.monotonic() + 120  # a busy core loads torch
+    deadline = time.monotonic() + 200  # a busy core loads torch, at a low priority
     while tuning.wait(0.2) == "running":
         assert time.monotonic() < deadline
     return tuning

@@ -225,6 +225,11 @@ class ModelContract(_Frozen):
         return tuple(round(ms / hop_ms) * self.hop for ms in self.horizons_ms)
 
     @property
+    def present(self) -> int | None:
+        """Place of the horizon of 0 ms, None without one."""
+        return self.horizons_ms.index(0) if 0 in self.horizons_ms else None
+
+    @property
     def class_ids(self) -> tuple[int, ...]:
         """Labels, in the order of the classifier's outputs."""
         return tuple(c.id for c in self.classes)

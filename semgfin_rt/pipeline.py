@@ -174,13 +174,7 @@ class Pipeline:
         if not (self._bad or marks.any()):
             return self._filter(samples)
         samples = usable(samples, marks)
-        filtered = np.empty_like(samples)
-        start = 0
-        for stop in recoveries(marks, after_bad=self._bad):
-            filtered[start:stop] = self._filter(samples[start:stop])
-            self._filter.reset()
-            start = stop
-        filtered[start:] = self._filter(samples[start:])
+        filtered = self._filter.afresh(samples, recoveries(marks, after_bad=self._bad))
         self._bad = bool(marks[-1:].any()) if len(marks) else self._bad
         return filtered
 

@@ -119,14 +119,15 @@ class StreamWatch:
             if before is not None and (before.xml or before.problem):
                 known[stream.uid] = replace(before, stream=stream, seen=now)
             else:
-                known[stream.uid] = _asked(stream, now)
+                known[stream.uid] = see(stream)
         with self._lock:
             self._known = known
         self._looks += 1
 
 
-def _asked(stream: FoundStream, now: float) -> SeenStream:
-    """Ask a stream for its full description; one that does not answer is asked again."""
+def see(stream: FoundStream) -> SeenStream:
+    """Ask a stream that was just found for its full description."""
+    now = time.monotonic()
     try:
         lsl.require_usable(stream)
     except StreamError as error:

@@ -187,7 +187,7 @@ class LiveView:
 
     def __init__(self, contract: ModelContract) -> None:
         self.contract = contract
-        self._present = contract.horizons.index(0) if 0 in contract.horizons else None
+        self._present = contract.present
         self.traces = TraceRing(contract.spec)
         self.ribbon = Ribbon(contract)
         self.decision: Decision | None = None

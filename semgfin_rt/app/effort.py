@@ -29,9 +29,9 @@ Levels = npt.NDArray[np.float64]
 
 def energy_db(samples: FloatArray, rate: float) -> Levels:
     """Energy of every block of 10 ms of the band-passed signal, (n_blocks, n_channels), in dB."""
-    n = block_samples(rate)
     from semgfin_rt.dsp.filters import CausalFilter, design_filter  # loads scipy.signal
 
+    n = block_samples(rate)
     filtered = CausalFilter(design_filter(rate))(samples)
     blocks = filtered[: len(filtered) // n * n].reshape(-1, n, samples.shape[1])
     energy = np.square(blocks, dtype=np.float64).mean(axis=1)

@@ -53,7 +53,7 @@ class Forecasts:
     def __init__(self, contract: ModelContract) -> None:
         self._shape = (len(contract.horizons), len(contract.features), len(contract.channels))
         self._horizons = contract.horizons
-        self._present = contract.horizons.index(0) if 0 in contract.horizons else None
+        self._present = contract.present
         self._places = [i for i, ahead in enumerate(contract.horizons) if ahead]
         self.horizons_ms = tuple(contract.horizons_ms[i] for i in self._places)
         self._window, self._pair_span = contract.window, PAIR_S * contract.rate

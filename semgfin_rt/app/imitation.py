@@ -102,7 +102,7 @@ class Imitation:
     def __init__(self, contract: ModelContract) -> None:
         self._shape = (len(contract.features), len(contract.channels))
         self._std = np.array(contract.feature_std, np.float32)[:, None]
-        self._present = contract.horizons.index(0) if 0 in contract.horizons else None
+        self._present = contract.present
         self._error_span, self._pair_span = ERROR_S * contract.rate, PAIR_S * contract.rate
         self._newest, self._due = -1, 0.0
         self._squares: deque[tuple[int, npt.NDArray[np.float32]]] = deque()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -29,10 +29,7 @@ from semgfin_rt.cli.run_options import (
 )
 from semgfin_rt.cli.verify import verify
 from semgfin_rt.cli.view import View
-from semgfin_rt.errors import OptionError, StreamError
-
-if TYPE_CHECKING:
-    from semgfin_rt.lsl import FoundStream
+from semgfin_rt.errors import OptionError
 
 DEMO_S = 20.0
 """Of signal, for a demo that nobody watches."""
@@ -174,6 +171,7 @@ def streams(
     from rich.text import Text
 
     from semgfin_rt import lsl
+    from semgfin_rt.app.discovery import see
 
     lsl.configure(lan)
     found = lsl.find_streams(seconds)
@@ -183,12 +181,13 @@ def streams(
         return
     table = Table("name", "type", "source_id", "host", "channels", "rate")
     with ThreadPoolExecutor() as asking:  # behind a firewall, none of them answers
-        counts = list(asking.map(_n_channels, found))
-    for s, n_channels in zip(found, counts, strict=True):
+        seen = list(asking.map(see, found))
+    for each in seen:
+        s = each.stream
         texts = (s.name, s.type, s.source_id, s.host)  # of an unknown sender: shown, not obeyed
         shown = [Text(text if text.isprintable() else ascii(text)) for text in texts]
         rate = f"{s.rate:g} Hz" if s.rate else "irregular"
-        table.add_row(*shown, str(n_channels), rate)
+        table.add_row(*shown, str(each.n_channels), rate)
     Console().print(table)
 
 
@@ -202,17 +201,6 @@ app.command()(verify)
 def main() -> None:
     """Entry point of `semgfin-rt`."""
     run(app, "semgfin-rt")
-
-
-def _n_channels(stream: FoundStream) -> int:
-    """Return how many channels of signal a stream has, asking it whether it counts its samples."""
-    from semgfin_rt import lsl
-
-    try:
-        counter = lsl.parse_description(lsl.ask(stream, 1.0), "V").counter
-    except StreamError:  # it does not answer, or is no signal
-        counter = False
-    return stream.n_channels - counter
 
 
 def _from_here(model: str | None) -> str | None:

@@ -57,7 +57,7 @@ def output_options(
     ] = None,
     lan: Lan = False,
 ) -> dict[str, Any]:
-    """Say what decides and where decisions go, as `Settings` names it; open LSL so far."""
+    """Say what decides and where decisions go, as `Settings` names it; set LSL up so far."""
     from semgfin_rt import lsl
 
     lsl.configure(lan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +83,17 @@ class CausalFilter:
     def reset(self) -> None:
         """Forget the past; the next sample is a first one."""
         self._state = None
+
+    def afresh(self, samples: FloatArray, rows: Iterable[int]) -> FloatArray:
+        """Filter as `__call__` does, but let each of these rows, in order, be a first sample."""
+        filtered = np.empty_like(samples)
+        start = 0
+        for stop in rows:
+            filtered[start:stop] = self(samples[start:stop])
+            self.reset()
+            start = stop
+        filtered[start:] = self(samples[start:])
+        return filtered
 
     def __call__(self, samples: FloatArray) -> FloatArray:
         """Filter `samples`, (n_samples, n_channels) float32, after those of the last call."""

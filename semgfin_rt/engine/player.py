@@ -11,7 +11,6 @@ import multiprocessing as mp
 import tempfile
 import uuid
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -228,12 +227,7 @@ class Player:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop."""
         self.stop()
 

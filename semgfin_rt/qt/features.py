@@ -44,8 +44,8 @@ class FeaturesPanel(Panel):
     def __init__(self, contract: ModelContract) -> None:
         super().__init__("features: FIN left, closed form right")
         scale = f"blue −{SPAN:g} SD · orange +{SPAN:g} SD"  # noqa: RUF001 - a minus
-        has_present = 0 in contract.horizons_ms
-        self.note.setText(scale if has_present else "no horizon of 0 ms: nothing to compare")
+        nothing = contract.present is None
+        self.note.setText("no horizon of 0 ms: nothing to compare" if nothing else scale)
         self.map = FeatureMap(contract)
         self.forecasts = ForecastTable(contract)
         self.content.addWidget(self.map, stretch=1)

@@ -7,7 +7,6 @@ mapped files, and z-scores what it has gathered.
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -39,10 +38,10 @@ def filtered(recording: Recording, sos: Sos) -> Recording:
     damaged = ~np.isfinite(recording.samples)
     samples = np.empty_like(recording.samples)
     for start, stop in recording.stretches:
-        afresh = [start + row for row in recoveries(damaged[start:stop])]
-        for first, end in itertools.pairwise((start, *afresh, stop)):
-            causal.reset()
-            samples[first:end] = causal(recording.samples[first:end])
+        causal.reset()
+        samples[start:stop] = causal.afresh(
+            recording.samples[start:stop], recoveries(damaged[start:stop])
+        )
     samples[damaged.any(axis=1)] = np.nan
     return replace(recording, samples=samples)
 

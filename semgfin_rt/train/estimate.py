@@ -19,10 +19,9 @@ from semgfin_rt.train.costs import Costs, resident_bytes
 from semgfin_rt.train.drafting import choose_filter, draft_contract
 from semgfin_rt.train.finetune import require_tunable
 from semgfin_rt.train.loop import Progress
-from semgfin_rt.train.options import FinetuneOptions, FitOptions
+from semgfin_rt.train.options import MOST_WINDOWS, FinetuneOptions, FitOptions
 from semgfin_rt.train.preparation import Filtered, training_repetitions
 from semgfin_rt.train.recipes import RECIPES, Recipe, finetune_recipe
-from semgfin_rt.train.recognition import MOST_WINDOWS
 
 _FILTERED_SAMPLES = 50_000  # on which the filter is timed
 

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from semgfin_rt.model_contract import Derivation, PresetName
 
 DEFAULT_HORIZONS_MS = (0, 50, 100, 200, 300)
+MOST_WINDOWS = 40_000
+"""Beyond that an LDA of some hundred inputs does not change."""
 
 
 class _Options(BaseModel):
@@ -94,7 +96,7 @@ class FinetuneOptions(_Options):
     tune: Literal["head", "all"] | None = None
     replay: bool = True
     keep_worse: bool = False
-    most_windows: int = Field(default=40_000, ge=1)
+    most_windows: int = Field(default=MOST_WINDOWS, ge=1)
 
 
 class AdaptOptions(BaseModel):

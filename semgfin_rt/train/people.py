@@ -18,8 +18,8 @@ from semgfin_rt.nn.montage import Alignment, Montage
 from semgfin_rt.nn.network import Network
 from semgfin_rt.train.dataset import IndexArray, TrainingWindows
 
-_BATCH = {"cpu": 32}
-"""Windows at a time where it is not 512: a CPU's cache holds no more, which makes it twice as
+_BATCH, _CPU_BATCH = 512, 32
+"""Windows that a network runs on at a time: a CPU's cache holds no more, which makes it twice as
 fast."""
 _SMALLEST_SCALE = 1e-3  # of a standardised feature: a dead channel stays finite
 _ROUNDS = 4
@@ -77,7 +77,8 @@ def batches(
     rows: IndexArray, device: torch.device, tell: Tell | None = None
 ) -> Iterator[IndexArray]:
     """Split windows into as many as a network runs on at a time."""
-    parts = np.array_split(rows, max(1, len(rows) // _BATCH.get(device.type, 512)))
+    size = _CPU_BATCH if device.type == "cpu" else _BATCH
+    parts = np.array_split(rows, max(1, len(rows) // size))
     for done, part in enumerate(parts, start=1):
         yield part
         if tell is not None:

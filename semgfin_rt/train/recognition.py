@@ -18,10 +18,10 @@ from semgfin_rt.train import heads, people
 from semgfin_rt.train.dataset import TrainingWindows
 from semgfin_rt.train.loop import Progress, Run
 from semgfin_rt.train.objectives import Objective
+from semgfin_rt.train.options import MOST_WINDOWS
 from semgfin_rt.train.people import FeatureTable, Person
 from semgfin_rt.train.preparation import TrainingData
 
-MOST_WINDOWS = 40_000  # beyond that an LDA of some hundred inputs does not change
 _MOST_HELD = 10_000
 
 

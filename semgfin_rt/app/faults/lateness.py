@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import TracebackType
 
 from semgfin_rt.app.interrupts import spared_ctrl_c
 
@@ -26,7 +25,6 @@ class Lateness:
 
     Attributes
     ----------
-    pid : int
     worst_ms : float
         Known once it is closed; NaN if the process did not answer.
     waited_s : float
@@ -47,21 +45,11 @@ class Lateness:
         self._before = _waited_s()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End it, and hear what it has to say."""
         self.waited_s = _waited_s() - self._before
-        told, _ = self._process.communicate()  # the end of its input
+        told = self._process.communicate()[0]  # the end of its input
         self.worst_ms = float(told or "nan")
-
-    @property
-    def pid(self) -> int:
-        """Id of the process."""
-        return self._process.pid
 
 
 def _waited_s() -> float:

@@ -174,6 +174,7 @@ def test_speed_changes_at_once_and_without_drift(listen):
     assert player.speed == 8.0
     listener.until(listener.heard(4000))
     player.set_speed(0.25)
+    listener.until(lambda: any(e.speed == 0.25 for e in listener.events))
     listener.until(listener.heard(200))
     listener.require_truth()
     told = [(e.sample, e.speed) for e in listener.events if e.speed is not None]

@@ -21,11 +21,10 @@ import torch
 
 from semgfin_rt.app.bench import Signal, untrained
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.agreement import compare
-from semgfin_rt.nn.backends import Backend, TorchBackend, one_thread
-from semgfin_rt.nn.choosing import time_decision
+from semgfin_rt.nn.backend import Backend, time_decision
 from semgfin_rt.nn.cuda import CudaGraphBackend
 from semgfin_rt.nn.network import Network
+from semgfin_rt.nn.reference import TorchBackend, compare, one_thread
 
 ROUNDS = 5
 

@@ -25,7 +25,7 @@ from semgfin_rt.dsp.windows import Windowing
 from semgfin_rt.errors import ContractMismatchError
 from semgfin_rt.features import closed_form
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backends import Backend
+from semgfin_rt.nn.backend import Backend
 
 
 class Pipeline:

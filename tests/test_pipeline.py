@@ -16,9 +16,9 @@ from semgfin_rt.dsp.windows import Windowing
 from semgfin_rt.errors import ContractMismatchError
 from semgfin_rt.features import closed_form
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backends import TorchBackend
 from semgfin_rt.nn.network import Network
 from semgfin_rt.nn.presets import PRESETS
+from semgfin_rt.nn.reference import TorchBackend
 from semgfin_rt.pipeline import Pipeline
 from semgfin_rt.sources.recording import RecordingSource
 from semgfin_rt.train import dataset

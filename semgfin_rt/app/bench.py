@@ -21,10 +21,11 @@ import torch
 from semgfin_rt.contracts import FloatArray
 from semgfin_rt.errors import CheckpointError, OptionError
 from semgfin_rt.model_contract import ClassLabel, ModelContract, PresetName
-from semgfin_rt.nn.backends import Backend, one_thread
-from semgfin_rt.nn.choosing import choose_backend, time_decision
+from semgfin_rt.nn.backend import Backend, time_decision
+from semgfin_rt.nn.choosing import choose_backend
 from semgfin_rt.nn.network import Network
 from semgfin_rt.nn.presets import PRESETS
+from semgfin_rt.nn.reference import one_thread
 from semgfin_rt.train.loop import Progress
 from semgfin_rt.train.options import DEFAULT_HORIZONS_MS
 

@@ -8,7 +8,9 @@ processes of a terminal.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from semgfin_rt.app.interrupts import spared_ctrl_c
@@ -19,7 +21,8 @@ from semgfin_rt.app.watch import Watch, WatchedEngine
 from semgfin_rt.contracts import Decision
 from semgfin_rt.engine.latency import WHOLE_RUN
 from semgfin_rt.engine.parts import Step
-from semgfin_rt.engine.player import Player
+from semgfin_rt.engine.playback import TRUTH_SUFFIX
+from semgfin_rt.engine.player import Player, new_source_id
 from semgfin_rt.engine.process import EngineProcess
 from semgfin_rt.engine.snapshot import NO_HEALTH
 from semgfin_rt.engine.spec import EngineSpec, choose_horizons
@@ -30,6 +33,7 @@ if TYPE_CHECKING:  # the window's process does without the backends
     from semgfin_rt.engine.build import BuiltPipeline
 
 _PLAYER_S = 20.0  # patience for our own player's streams, which are there already
+_READING_S = 300.0  # the same while the recording is still being read
 _SILENCE_S = 60.0  # of a stream that nobody watches: then it counts as gone
 _LAST_WORDS_S = 0.5  # patience for what a dying player has to say
 
@@ -41,6 +45,8 @@ class Session:
     ----------
     settings : Settings
     source : Replay or Live
+    engine : EngineProcess, optional
+        Begun already; see `begin_replay`.
 
     Attributes
     ----------
@@ -65,7 +71,9 @@ class Session:
         See `Settings.check`.
     """
 
-    def __init__(self, settings: Settings, source: Replay | Live) -> None:
+    def __init__(
+        self, settings: Settings, source: Replay | Live, engine: EngineProcess | None = None
+    ) -> None:
         contract = settings.check()
         chosen = choose_horizons(contract.horizons_ms, settings.horizons_ms)
         self.settings, self.source = settings, source
@@ -79,12 +87,17 @@ class Session:
         self.notes: tuple[str, ...] = ()
         self._health, self._complete = NO_HEALTH, False
         self._player: Player | None = None
+        self._engine = engine
         self._link: WatchedEngine | None = None
         if isinstance(source, Replay):
             recording = source.recording
             contract.require_fit(recording.spec, recording.path)
             self._player = Player(
-                recording, speed=source.speed, loop=source.loop, seconds=settings.seconds
+                recording,
+                None if engine is None else engine.spec.source_id,
+                speed=source.speed,
+                loop=source.loop,
+                seconds=settings.seconds,
             )
         self._watch = Watch(self.contract, has_truth=self._player is not None)
 
@@ -163,10 +176,12 @@ class Session:
         """
         if self._player is not None and isinstance(self.source, Replay):
             self._player.stay = self.source.stay and self.settings.seconds is None
-        engine = EngineProcess(self._spec(attended=True))
+        engine = self._engine
+        if engine is None:
+            engine = EngineProcess(self._spec(attended=True))
+            with spared_ctrl_c():
+                engine.start()
         self._link = WatchedEngine(engine, self._watch)
-        with spared_ctrl_c():
-            engine.start()
         self._start_player()
         return self._link
 
@@ -186,6 +201,8 @@ class Session:
         """End the processes that were started. May be called again."""
         if self._link is not None:
             self._link.close()
+        elif self._engine is not None:
+            self._engine.close()
         if self._player is not None:
             self._player.stop()
 
@@ -269,23 +286,59 @@ class Session:
                 self._player.start()
 
     def _spec(self, *, attended: bool) -> EngineSpec:
-        """Return what the engine is told; an operator decides how long silence lasts."""
-        settings, player = self.settings, self._player
+        if self._player is not None:
+            return _replay_spec(self.settings, self._player.source_id, _PLAYER_S, attended)
         live = self.source if isinstance(self.source, Live) else Live()
-        return EngineSpec(
-            settings.model,
-            live.name,
-            live.source_id if player is None else player.source_id,
-            None if player is None else player.truth_id,
-            live.unit,
-            settings.horizons_ms,
-            settings.backend,
-            self.policy,
-            settings.seconds if player is None else None,  # the player counts, and says the end
-            settings.publish_id,
-            live.wait_s if player is None else _PLAYER_S,
-            None if attended else _SILENCE_S,
-            settings.udp_port,
-            settings.record,
-            attended,
+        return replace(
+            _common(self.settings, attended),
+            name=live.name,
+            source_id=live.source_id,
+            unit=live.unit,
+            seconds=self.settings.seconds,
+            resolve_s=live.wait_s,
         )
+
+
+@contextmanager
+def begin_replay(settings: Settings) -> Iterator[EngineProcess]:
+    """Let a replay's engine load while its recording is still being read, for `Session`.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no checkpoint.
+    """
+    engine = EngineProcess(_replay_spec(settings, new_source_id(), _READING_S, True))
+    with spared_ctrl_c():
+        engine.start()
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def _replay_spec(
+    settings: Settings, source_id: str, resolve_s: float, attended: bool
+) -> EngineSpec:
+    """Name the player's streams; how much is played, and when it ends, the player says."""
+    return replace(
+        _common(settings, attended),
+        source_id=source_id,
+        truth_id=source_id + TRUTH_SUFFIX,
+        resolve_s=resolve_s,
+    )
+
+
+def _common(settings: Settings, attended: bool) -> EngineSpec:
+    """Return what every engine is told; an operator decides how long silence lasts."""
+    return EngineSpec(
+        settings.model,
+        horizons_ms=settings.horizons_ms,
+        backend=settings.backend,
+        policy=settings.policy(settings.check()),
+        publish_id=settings.publish_id,
+        silence_s=None if attended else _SILENCE_S,
+        udp_port=settings.udp_port,
+        record=settings.record,
+        black_box=attended,
+    )

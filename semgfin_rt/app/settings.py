@@ -11,7 +11,7 @@ from semgfin_rt.decision import DecisionPolicy, PolicySpec, class_thresholds
 from semgfin_rt.engine.spec import choose_horizons
 from semgfin_rt.errors import OptionError
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backend_names import require_backend
+from semgfin_rt.nn.backend import require_backend
 from semgfin_rt.nn.checkpoint_folder import load_contract
 
 LONGEST_S = 1e7

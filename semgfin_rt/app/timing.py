@@ -20,8 +20,8 @@ from semgfin_rt.contracts import Recording, SignalSpec
 from semgfin_rt.engine.build import build_pipeline
 from semgfin_rt.errors import StreamError
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backends import one_thread
 from semgfin_rt.nn.checkpoint_folder import load_contract
+from semgfin_rt.nn.reference import one_thread
 from semgfin_rt.sources.recording import RecordingSource
 from semgfin_rt.train.loop import Progress
 

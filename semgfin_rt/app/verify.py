@@ -26,8 +26,9 @@ from semgfin_rt.dsp.windows import Windowing, window_table
 from semgfin_rt.engine.build import build_pipeline
 from semgfin_rt.errors import OptionError
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backends import Backend, TorchBackend
+from semgfin_rt.nn.backend import Backend
 from semgfin_rt.nn.checkpoint import load_checkpoint
+from semgfin_rt.nn.reference import TorchBackend
 from semgfin_rt.sources.recording import RecordingSource
 from semgfin_rt.train import dataset
 from semgfin_rt.train.loop import Progress

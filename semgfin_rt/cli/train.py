@@ -54,9 +54,9 @@ def evaluate(
     json_file: Json = None,
 ) -> None:
     """Score a checkpoint on test repetitions, its controls beside it."""
-    from semgfin_rt.nn.backends import TorchBackend, choose_device
     from semgfin_rt.nn.checkpoint import load_checkpoint
     from semgfin_rt.nn.checkpoint_folder import sha256
+    from semgfin_rt.nn.reference import TorchBackend, choose_device
     from semgfin_rt.train.evaluate import evaluate as score
 
     require_writable(json_file)

@@ -50,7 +50,7 @@ def verify(
     from semgfin_rt.app.verify import verify as compare
     from semgfin_rt.cli.progress import progress_bars
     from semgfin_rt.folders import find_model
-    from semgfin_rt.nn.backend_names import require_backend
+    from semgfin_rt.nn.backend import require_backend
 
     require_backend(backend)
     model = find_model(checkpoint)

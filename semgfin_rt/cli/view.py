@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from semgfin_rt.cli.common import NOT_KEPT, require_writable, write_json
 from semgfin_rt.errors import OptionError, StreamError
 
 if TYPE_CHECKING:
-    from semgfin_rt.app.scenario import Scenario
+    from semgfin_rt.app.scenario import Check, Scenario
     from semgfin_rt.app.session import Session
     from semgfin_rt.app.studio import Studio
     from semgfin_rt.app.summary import Summary
@@ -83,25 +83,23 @@ class View:
     ) -> None:
         """Play a scenario whose paths count from `folder`, and check its result."""
         from semgfin_rt.app.scenario import SYNTHETIC, check
-        from semgfin_rt.app.session import Session
+        from semgfin_rt.app.session import Session, begin_replay
 
         settings = scenario.settings(folder, **outputs)
         settings.check()
         if scenario.about:
             print(scenario.about)
-        source = scenario.replay(folder)
-        if scenario.recording != SYNTHETIC:  # which has no file that one could look at
-            for note in source.recording.notes:
-                print(f"{source.recording.path}: {note}")
-        with Session(settings, source) as session:
-            summary = self.run(session, f"replay: {source.recording.path}")
-            if self.last is session and scenario.expect is not None and summary["complete"]:
-                checks = check(scenario.expect, summary, as_written=as_written)
-                summary["ok"] = summary["decisions"] > 0 and all(c.ok is not False for c in checks)
-                summary["checks"] = [vars(c) for c in checks]
-                for c in checks:
-                    print(c.line)
-            self.end(session, summary)
+        early = nullcontext() if self.headless else begin_replay(settings)
+        with early as engine:
+            source = scenario.replay(folder)
+            if scenario.recording != SYNTHETIC:  # which has no file that one could look at
+                for note in source.recording.notes:
+                    print(f"{source.recording.path}: {note}")
+            with Session(settings, source, engine) as session:
+                summary = self.run(session, f"replay: {source.recording.path}")
+                if self.last is session and scenario.expect is not None and summary["complete"]:
+                    _judge(check(scenario.expect, summary, as_written=as_written), summary)
+                self.end(session, summary)
 
     def run(self, session: Session, title: str) -> Summary:
         """Run a session, in a window also those opened after it; print the last one's summary."""
@@ -186,6 +184,14 @@ class View:
         if painted is not None:
             self.first_picture_s = round(painted - psutil.Process().create_time(), 2)
         return studio.session or session
+
+
+def _judge(checks: Sequence[Check], summary: Summary) -> None:
+    """Print what came of a scenario's expectations, and add it to the summary."""
+    summary["ok"] = summary["decisions"] > 0 and all(c.ok is not False for c in checks)
+    summary["checks"] = [vars(c) for c in checks]
+    for c in checks:
+        print(c.line)
 
 
 @contextmanager

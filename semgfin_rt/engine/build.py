@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from semgfin_rt.contracts import Sink
 from semgfin_rt.decision import PolicySpec
 from semgfin_rt.engine.latency import LAST_60_S, LatencyMeter
@@ -17,9 +15,7 @@ from semgfin_rt.engine.spec import EngineSpec, choose_horizons
 from semgfin_rt.errors import OptionError
 from semgfin_rt.folders import graph_cache
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.checkpoint import load_checkpoint
-from semgfin_rt.nn.checkpoint_folder import sha256
-from semgfin_rt.nn.choosing import ASKED_AS, choose_backend
+from semgfin_rt.nn.starting import start_backend, start_beside
 from semgfin_rt.pipeline import Pipeline
 from semgfin_rt.sinks.lsl import LslSink
 from semgfin_rt.sinks.udp import UdpSink
@@ -67,9 +63,7 @@ def build_pipeline(
     OptionError
         If the backend is not there, or the policy does not fit the checkpoint.
     """
-    network, contract = load_checkpoint(model)
-    torch.set_num_threads(1)  # a second thread gains nothing for one window and costs latency
-    choice = choose_backend(network, contract, backend, graph_cache() / sha256(model))
+    contract, choice = start_backend(model, backend, graph_cache())
     meter = LatencyMeter(capacity)
     return BuiltPipeline(
         Pipeline(contract, choice.backend, policy, on_stage=meter.mark),
@@ -138,9 +132,7 @@ def build_engine(
 
     def rebuild(model: Path) -> Pipeline:
         # The backend in use agrees and is fast here: no need to try all of them again.
-        network, contract = load_checkpoint(model)
-        wanted = ASKED_AS[built.backend]
-        choice = choose_backend(network, contract, wanted, graph_cache() / sha256(model))
+        contract, choice = start_beside(model, built.backend, graph_cache())
         return Pipeline(contract, choice.backend, on_stage=built.meter.mark)
 
     return Engine(

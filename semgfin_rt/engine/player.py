@@ -25,6 +25,11 @@ _START_S = 60.0  # a slow machine imports NumPy and liblsl in a few seconds
 _STOP_S = 5.0
 
 
+def new_source_id() -> str:
+    """Return a source_id that no other player has."""
+    return f"semgfin-player-{uuid.uuid4()}"
+
+
 class Player:
     """Play a recording into LSL.
 
@@ -75,7 +80,7 @@ class Player:
         if seconds is not None and not seconds > 0:
             raise OptionError(f"{seconds:g} s cannot be played: give more than 0.")
         self.recording = recording
-        self.source_id = source_id or f"semgfin-player-{uuid.uuid4()}"
+        self.source_id = source_id or new_source_id()
         self.truth_id = self.source_id + TRUTH_SUFFIX
         self.name = name
         self.speed = speed

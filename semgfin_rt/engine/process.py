@@ -19,6 +19,7 @@ last 5 s. What crosses the pipe is pickled, by this program for itself.
 from __future__ import annotations
 
 import multiprocessing as mp
+import os
 import queue
 import threading
 import time
@@ -177,7 +178,7 @@ def _main(spec: EngineSpec, board: Board, link: Connection, lan: bool) -> None:
 
 def _run(spec: EngineSpec, desk: _Desk) -> None:
     desk.say("connecting", f"Loading the checkpoint {spec.model}.")
-    from semgfin_rt.engine.build import build_engine, build_pipeline  # loads torch
+    from semgfin_rt.engine.build import build_engine, build_pipeline  # loads for 2 s and more
 
     built = build_pipeline(spec.model, spec.backend, spec.policy)
     engine = build_engine(spec, built)
@@ -207,6 +208,8 @@ def _carry(link: Connection, desk: _Desk) -> None:
             desk.wanted.set()
             link.send(desk.answers.get())
     except (EOFError, OSError):
+        if desk.phase == "connecting":  # who loads or looks for a stream does not listen
+            os._exit(0)
         desk.closed.set()
         desk.wanted.set()
 

@@ -12,10 +12,11 @@ import torch
 
 from semgfin_rt import __version__
 from semgfin_rt.errors import CheckpointError, OptionError
-from semgfin_rt.nn.agreement import compare
 from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.nn.checkpoint_folder import CONTRACT, read_capped, sha256
-from semgfin_rt.nn.graph import OnnxBackend, can_be_graph, onnx_model
+from semgfin_rt.nn.graph import can_be_graph, onnx_model
+from semgfin_rt.nn.onnx_backend import OnnxBackend
+from semgfin_rt.nn.reference import compare
 
 _FORMAT = "1"  # of the names, shapes and metadata in the file
 

@@ -1,4 +1,4 @@
-"""The network as an ONNX graph, and the backend that runs it with ONNX Runtime.
+"""The network as an ONNX graph.
 
 torch has two exporters. The newer one (dynamo) writes the same LSTM operators, but unrolls their
 steps on the way: the published FINs take it a minute, and their copies per channel many. The older
@@ -13,55 +13,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
-import onnxruntime
 import torch
-from onnxruntime.capi import onnxruntime_pybind11_state as ort
 from torch import Tensor, nn
 
-from semgfin_rt.contracts import FloatArray
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.network import Network
-
-OPSET = 18
-FAILURES: tuple[type[Exception], ...] = (
-    RuntimeError,  # of torch and its exporter
-    *(e for e in vars(ort).values() if isinstance(e, type) and issubclass(e, Exception)),
-)
-"""What is raised where a graph cannot be built or run."""
-INPUT, OUTPUTS = "windows", ("features", "log_probabilities")
-
-
-class OnnxBackend:
-    """The whole network in one graph, on one CPU thread.
-
-    Parameters
-    ----------
-    graph : bytes
-        A serialised model of our own making; see `onnx_model`.
-    """
-
-    name = "onnx cpu"
-
-    def __init__(self, graph: bytes) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # errors
-        providers = ["CPUExecutionProvider"]
-        self._session = onnxruntime.InferenceSession(graph, options, providers=providers)
-
-    def imitate(self, windows: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Run all of the network: features and log-probabilities of windows."""
-        return tuple(self._session.run(OUTPUTS, {INPUT: np.ascontiguousarray(windows)}))
-
-    def features(self, feature_map: tuple[FloatArray, FloatArray]) -> FloatArray:
-        """Features in their own units, (n_windows, n_horizons, n_features, n_channels)."""
-        return feature_map[0]
-
-    def classify(self, feature_map: tuple[FloatArray, FloatArray]) -> FloatArray:
-        """Log-probabilities, (n_windows, n_horizons, n_classes)."""
-        return feature_map[1]
+from semgfin_rt.nn.onnx_backend import INPUT, OPSET, OUTPUTS
 
 
 class Decide(nn.Module):

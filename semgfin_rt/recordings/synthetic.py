@@ -293,21 +293,21 @@ def _labels(
 
 def _emg(rng: np.random.Generator, arm: Arm, trials: list[_Trial], n: int) -> FloatArray:
     """(n, n_channels) in V."""
-    emg = np.zeros((n, arm.mixing.shape[1]), np.float32)
+    emg = np.zeros((arm.mixing.shape[1], n), np.float32)  # a channel's samples side by side
     strengths = _strengths(rng, arm, trials)
     for muscle, gains in enumerate(arm.mixing.astype(np.float32)):
         effort = _effort(rng, trials, strengths[:, muscle], n)
         source = _motor_noise(rng, arm.centres[muscle], n) * effort
-        for channel, gain in enumerate(gains):
-            emg[:, channel] += gain * source
+        for row, gain in enumerate(gains):
+            emg[row] += gain * source
     emg *= VOLTS
     time = np.arange(n) / RATE
     band = signal.butter(4, (20, 450), "bandpass", fs=RATE, output="sos")
-    for channel in range(emg.shape[1]):
+    for channel in emg:
         sensor = SENSOR_NOISE * rng.standard_normal(n, np.float32)
         mains = MAINS * np.sin(2 * np.pi * (50 * time + rng.random()))
-        emg[:, channel] = signal.sosfilt(band, emg[:, channel] + sensor + mains)
-    return emg
+        channel[:] = signal.sosfilt(band, channel + sensor + mains)
+    return np.ascontiguousarray(emg.T)
 
 
 def _strengths(rng: np.random.Generator, arm: Arm, trials: list[_Trial]) -> Floats:

@@ -18,10 +18,10 @@ from semgfin_rt.dsp.scaling import Scaler
 from semgfin_rt.dsp.windows import Windowing, window_table
 from semgfin_rt.errors import CheckpointError, OptionError
 from semgfin_rt.model_contract import ModelContract, TrainingRecord
-from semgfin_rt.nn.backends import choose_device
 from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.nn.classifiers import FeatureMLP
 from semgfin_rt.nn.montage import Montage
+from semgfin_rt.nn.reference import choose_device
 from semgfin_rt.train import dataset, heads, people
 from semgfin_rt.train.loop import Progress
 from semgfin_rt.train.options import AdaptOptions

@@ -13,7 +13,7 @@ from semgfin_rt.contracts import Recording
 from semgfin_rt.dsp.windows import Windowing
 from semgfin_rt.errors import TrainingError
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backends import choose_device
+from semgfin_rt.nn.reference import choose_device
 from semgfin_rt.train import dataset
 from semgfin_rt.train.costs import Costs, resident_bytes
 from semgfin_rt.train.drafting import choose_filter, draft_contract

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backends import choose_device, one_thread
+from semgfin_rt.nn.reference import choose_device, one_thread
 from semgfin_rt.recordings import iter_recordings
 from semgfin_rt.train import controls
 from semgfin_rt.train.costs import ControlCost, Costs, resident_bytes

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from semgfin_rt.contracts import LabelArray, Recording
 from semgfin_rt.errors import OptionError
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backends import Backend
+from semgfin_rt.nn.backend import Backend
 from semgfin_rt.scoring import Tally, accuracy, summarise, tally
 from semgfin_rt.train import controls, dataset
 from semgfin_rt.train.loop import Progress

@@ -12,9 +12,9 @@ from semgfin_rt.contracts import Recording
 from semgfin_rt.dsp.scaling import Scaler
 from semgfin_rt.errors import OptionError, TrainingError
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backends import choose_device
 from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.nn.checkpoint_folder import sha256
+from semgfin_rt.nn.reference import choose_device
 from semgfin_rt.train import dataset
 from semgfin_rt.train.drafting import known_filter, rest_gate
 from semgfin_rt.train.heads import PriorWeight

@@ -16,9 +16,9 @@ import torch
 
 from semgfin_rt.contracts import Recording
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backends import choose_device
 from semgfin_rt.nn.fin import FeatureImitator
 from semgfin_rt.nn.network import Network
+from semgfin_rt.nn.reference import choose_device
 from semgfin_rt.train import processes
 from semgfin_rt.train.drafting import choose_filter, draft_contract, with_feature_statistics
 from semgfin_rt.train.loop import Progress, Run

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from semgfin_rt.contracts import FloatArray
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backends import Backend
+from semgfin_rt.nn.backend import Backend
 from semgfin_rt.train.r2 import R2
 from semgfin_rt.train.test_windows import BATCH, IndexArray, TestWindows, features_of
 

@@ -9,12 +9,11 @@ import pytest
 import torch
 
 from semgfin_rt.app.bench import Signal, untrained
-from semgfin_rt.nn.agreement import compare
-from semgfin_rt.nn.backends import TorchBackend
 from semgfin_rt.nn.choosing import choose_backend
 from semgfin_rt.nn.cuda import CudaGraphBackend, fastest_steps
 from semgfin_rt.nn.grouped import steps
 from semgfin_rt.nn.network import Network
+from semgfin_rt.nn.reference import TorchBackend, compare
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 SIGNAL = Signal(channels=4, classes=3, horizons=2, window_ms=20, ring=4)

@@ -18,12 +18,12 @@ from semgfin_rt import __version__
 from semgfin_rt.errors import CheckpointError, OptionError
 from semgfin_rt.model_contract import ModelContract, NetworkSpec
 from semgfin_rt.nn.agreement import TOLERANCE
-from semgfin_rt.nn.backends import TorchBackend
 from semgfin_rt.nn.checkpoint import load_checkpoint, save_checkpoint
 from semgfin_rt.nn.checkpoint_folder import CONTRACT, load_contract, sha256
 from semgfin_rt.nn.export import export_onnx, read_shapes
-from semgfin_rt.nn.graph import OPSET
 from semgfin_rt.nn.network import Network
+from semgfin_rt.nn.onnx_backend import OPSET
+from semgfin_rt.nn.reference import TorchBackend
 
 PAPER = {"patch": 1, "layers": 3, "bidirectional": True, "trunks": 3, "k_outputs": 12}
 TOPOLOGIES = {

@@ -51,8 +51,10 @@ def sleep() -> None:
 
 
 def fill(n_bytes: int) -> int:
-    """Take memory."""
-    return int(np.ones(n_bytes, np.uint8).sum())
+    """Take memory for a while, as readers do: who watches it looks every few milliseconds."""
+    taken = np.ones(n_bytes, np.uint8)
+    time.sleep(0.1)
+    return int(taken.sum())
 
 
 def zeros(n_bytes: int) -> Any:

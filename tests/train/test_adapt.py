@@ -16,10 +16,10 @@ from semgfin_rt.dsp.scaling import Scaler
 from semgfin_rt.dsp.windows import Windowing, window_table
 from semgfin_rt.errors import CheckpointError, ContractMismatchError, OptionError
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backends import TorchBackend
 from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.nn.checkpoint_folder import load_contract
 from semgfin_rt.nn.montage import Alignment
+from semgfin_rt.nn.reference import TorchBackend
 from semgfin_rt.recordings import load
 from semgfin_rt.train import dataset
 from semgfin_rt.train.adapt import adapt

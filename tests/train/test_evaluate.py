@@ -14,8 +14,8 @@ from semgfin_rt.contracts import NO_LABEL, SignalSpec
 from semgfin_rt.dsp.scaling import Scaler
 from semgfin_rt.errors import ContractMismatchError, OptionError
 from semgfin_rt.features import RICH_FEATURES, closed_form
-from semgfin_rt.nn.backends import TorchBackend
 from semgfin_rt.nn.checkpoint import load_checkpoint
+from semgfin_rt.nn.reference import TorchBackend
 from semgfin_rt.train import dataset
 from semgfin_rt.train.evaluate import evaluate
 from semgfin_rt.train.fit import fit

@@ -29,10 +29,10 @@ from semgfin_rt.errors import (
     TrainingError,
 )
 from semgfin_rt.features import PAPER_FEATURES, RICH_FEATURES, closed_form
-from semgfin_rt.nn.backends import TorchBackend
 from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.nn.checkpoint_folder import CARD, load_contract
 from semgfin_rt.nn.network import Network
+from semgfin_rt.nn.reference import TorchBackend
 from semgfin_rt.train import dataset
 from semgfin_rt.train.fit import fit
 from semgfin_rt.train.options import FitOptions

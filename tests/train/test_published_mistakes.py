@@ -15,10 +15,10 @@ from subjects import SMOKE, TEST, quiet, small_subject
 from semgfin_rt.dsp.scaling import Scaler
 from semgfin_rt.dsp.windows import Windowing
 from semgfin_rt.features import closed_form
-from semgfin_rt.nn.backends import TorchBackend
 from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.nn.montage import Montage
 from semgfin_rt.nn.network import Network
+from semgfin_rt.nn.reference import TorchBackend
 from semgfin_rt.recordings.db2 import recording_from
 from semgfin_rt.recordings.synthetic import synthetic_variables
 from semgfin_rt.train import dataset

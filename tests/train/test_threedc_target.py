@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from semgfin_rt.nn.backends import TorchBackend, choose_device
 from semgfin_rt.nn.checkpoint import load_checkpoint
+from semgfin_rt.nn.reference import TorchBackend, choose_device
 from semgfin_rt.recordings import load
 from semgfin_rt.train.evaluate import evaluate
 from semgfin_rt.train.finetune import finetune

@@ -6,8 +6,8 @@ import numpy as np
 
 from semgfin_rt.contracts import Recording
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backends import TorchBackend, choose_device
 from semgfin_rt.nn.checkpoint import load_checkpoint
+from semgfin_rt.nn.reference import TorchBackend, choose_device
 from semgfin_rt.train import dataset
 from semgfin_rt.train.outputs import Imitation, feature_maps
 from semgfin_rt.train.protocols.scoring import Setting, figure

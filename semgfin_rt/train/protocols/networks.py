@@ -13,12 +13,12 @@ import numpy as np
 from semgfin_rt.contracts import FloatArray, Recording
 from semgfin_rt.dsp.windows import Windowing
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backends import TorchBackend, choose_device, one_thread
 from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.nn.checkpoint_folder import load_contract
 from semgfin_rt.nn.choosing import choose_backend
 from semgfin_rt.nn.graph import can_be_graph
 from semgfin_rt.nn.network import Network
+from semgfin_rt.nn.reference import TorchBackend, choose_device, one_thread
 from semgfin_rt.recordings import iter_recordings
 from semgfin_rt.train import heads
 from semgfin_rt.train.adapt import adapt

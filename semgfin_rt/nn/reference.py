@@ -1,10 +1,11 @@
-"""What runs a network on one window at a time: fixed shapes, nothing but NumPy at the edges."""
+"""The reference: the network as torch runs it, and how far another backend is from it."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,22 +14,19 @@ from torch import Tensor
 from semgfin_rt.contracts import FloatArray
 from semgfin_rt.errors import OptionError
 from semgfin_rt.model_contract import ModelContract
+from semgfin_rt.nn.agreement import (
+    TIMES_OWN_ROUNDING,
+    TOLERANCE,
+    Answers,
+    Difference,
+    answer,
+    difference,
+    trials,
+)
+from semgfin_rt.nn.backend import Backend
 from semgfin_rt.nn.network import Network
 
-
-class Backend(Protocol):
-    """Runs FIN and classifiers in two steps, so that each can be timed."""
-
-    name: str
-
-    def imitate(self, windows: FloatArray) -> Any:
-        """FIN of windows (n_windows, n_samples, n_channels): an opaque feature map."""
-
-    def features(self, feature_map: Any) -> FloatArray:
-        """Features in their own units, (n_windows, n_horizons, n_features, n_channels)."""
-
-    def classify(self, feature_map: Any) -> FloatArray:
-        """Log-probabilities, (n_windows, n_horizons, n_classes)."""
+_CPU = torch.device("cpu")
 
 
 class TorchBackend:
@@ -70,6 +68,35 @@ class TorchBackend:
             logits = self._network.classify(feature_map)
         log_probabilities: FloatArray = logits.log_softmax(dim=-1).cpu().numpy()
         return log_probabilities
+
+
+def expected_answers(network: Network, contract: ModelContract) -> Answers:
+    """Return what a backend of `network` has to answer to the trials."""
+    return answer(TorchBackend(copy.deepcopy(network), contract, _CPU), trials(contract))
+
+
+def compare(
+    backend: Backend, network: Network, contract: ModelContract, expected: Answers | None = None
+) -> Difference:
+    """Compare a backend of `network` with the reference, one and seven windows at a time.
+
+    Parameters
+    ----------
+    backend : Backend
+    network : Network
+    contract : ModelContract
+    expected : list, optional
+        `expected_answers` of this network, where they are known.
+    """
+    windows = trials(contract)
+    expected = expected_answers(network, contract) if expected is None else expected
+    found = difference(expected, answer(backend, windows), contract)
+    if found.log_probabilities <= TOLERANCE:
+        return found
+    exact = TorchBackend(copy.deepcopy(network).double(), contract, _CPU)
+    truth = answer(exact, [batch.astype(np.float64) for batch in windows])
+    own = difference(expected, truth, contract).log_probabilities
+    return replace(found, allowed=max(TOLERANCE, TIMES_OWN_ROUNDING * own))
 
 
 def choose_device(device: str) -> torch.device:

@@ -10,9 +10,9 @@ from signals import tiny_contract
 from semgfin_rt.dsp.windows import Windowing
 from semgfin_rt.errors import OptionError
 from semgfin_rt.model_contract import ModelContract, NetworkSpec
-from semgfin_rt.nn.backend_names import require_backend
-from semgfin_rt.nn.backends import TorchBackend, choose_device
+from semgfin_rt.nn.backend import require_backend
 from semgfin_rt.nn.network import Network
+from semgfin_rt.nn.reference import TorchBackend, choose_device
 
 CPU = torch.device("cpu")
 

@@ -135,14 +135,15 @@ class Tuning:
         )
         context = mp.get_context("spawn")
         self._link, child = context.Pipe(duplex=False)
-        self._process = context.Process(
+        process = context.Process(
             target=_main,
             args=(self.base, bare, self._folder, self.options, child),
             name="semgfin tuning",
             daemon=True,
         )
         with spared_ctrl_c():
-            self._process.start()
+            process.start()
+        self._process = process  # one that Ctrl-C kept from starting cannot be ended
         child.close()
         self.state = "running"
 

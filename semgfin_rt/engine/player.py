@@ -129,13 +129,14 @@ class Player:
         play = self._play(Path(self._folder.name) / "samples.npy")
         np.save(play.file, np.ascontiguousarray(self.recording.samples, np.float32))
         self._link, child = self._context.Pipe()
-        self._process = self._context.Process(
+        process = self._context.Process(
             target=main,
             args=(play, child, self._progress, self._stop),
             name="semgfin player",
             daemon=True,
         )
-        self._process.start()
+        process.start()
+        self._process = process  # one that Ctrl-C kept from starting cannot be ended
         child.close()
         if not self._link.poll(_START_S) or not self._receive():
             self.stop()

@@ -80,13 +80,14 @@ class EngineProcess:
         self._board = Board(load_contract(self.spec.model), self.spec.horizons_ms)
         context = mp.get_context("spawn")
         self._link, child = context.Pipe()
-        self._process = context.Process(
+        process = context.Process(
             target=_main,
             args=(self.spec, self._board, child, lsl.uses_lan()),
             name="semgfin engine",
             daemon=True,
         )
-        self._process.start()
+        process.start()
+        self._process = process  # one that Ctrl-C kept from starting cannot be ended
         child.close()
         self._link.send(None)  # the first request
 

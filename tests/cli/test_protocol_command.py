@@ -45,7 +45,7 @@ def test_its_options_can_be_read_again_and_it_goes_on(ran, data):
     refused(other, "other data or options", "--no-resume")
 
 
-@pytest.mark.parametrize("name", ["fewshot", "paper"])
+@pytest.mark.parametrize("name", ["fewshot", pytest.param("paper", marks=pytest.mark.long)])
 def test_a_dry_run_plans_and_writes_nothing(data, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     start = ("protocol", name, data, "--window", 100, "--levels", "50", "--workers", 2)

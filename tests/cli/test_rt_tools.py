@@ -34,6 +34,7 @@ def test_bench_prints_writes_and_draws(tmp_path, monkeypatch, capsys):
     file, plot = tmp_path / "b.json", tmp_path / "b.svg"
     small = ("--channels", 3, "--rate", 200, "--window", 300, "--seconds", 0.1)
     monkeypatch.setattr(app, "CURVES", {"horizons": (1, 2), "channels": (3,)})
+    monkeypatch.setattr("semgfin_rt.cli.bench._SHORTEST_S", 1.0)
     model = tiny_checkpoint(tmp_path / "M")
     files = ("--json", file, "--plot", plot)
     assert ended(monkeypatch, "bench", *small, "--model", model, *files) == 0

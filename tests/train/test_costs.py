@@ -50,6 +50,7 @@ def test_stages_that_a_training_has_not_cost_nothing():
     assert min(published.imitate, published.classify, published.joint) > 0
 
 
+@pytest.mark.long
 def test_a_whole_batch_of_the_published_network_costs_what_its_windows_do():
     """Of 333 windows with gradient, each costs more than one without; few of them are timed.
 

@@ -115,6 +115,7 @@ def figures(some: list[Task], log: Path) -> list[list[Figure]]:
     return [compute(replace(task, action=""), log).figures for task in some]
 
 
+@pytest.mark.long
 def test_a_local_instance_of_ray_comes_and_goes(tmp_path, monkeypatch):
     ray = pytest.importorskip("ray", reason=NO_RAY)
     monkeypatch.setenv("PYTHONPATH", HERE)  # workers import tasks from their own path

@@ -176,12 +176,11 @@ class Session:
         """
         if self._player is not None and isinstance(self.source, Replay):
             self._player.stay = self.source.stay and self.settings.seconds is None
-        engine = self._engine
-        if engine is None:
-            engine = EngineProcess(self._spec(attended=True))
+        engine = self._engine or EngineProcess(self._spec(attended=True))
+        self._link = WatchedEngine(engine, self._watch)
+        if self._engine is None:
             with spared_ctrl_c():
                 engine.start()
-        self._link = WatchedEngine(engine, self._watch)
         self._start_player()
         return self._link
 
@@ -309,9 +308,9 @@ def begin_replay(settings: Settings) -> Iterator[EngineProcess]:
         If there is no checkpoint.
     """
     engine = EngineProcess(_replay_spec(settings, new_source_id(), _READING_S, True))
-    with spared_ctrl_c():
-        engine.start()
     try:
+        with spared_ctrl_c():
+            engine.start()
         yield engine
     finally:
         engine.close()

@@ -143,7 +143,7 @@ class Tuning:
         )
         with spared_ctrl_c():
             process.start()
-        self._process = process  # one that Ctrl-C kept from starting cannot be ended
+            self._process = process
         child.close()
         self.state = "running"
 

@@ -170,12 +170,12 @@ class Story:
         except StopIteration:
             return
         except BaseException:
-            _the_window().close()
+            the_window().close()
             raise
         QTimer.singleShot(wait_ms, self.go_on)
 
     def _tell(self) -> Iterator[int]:
-        window = _the_window()
+        window = the_window()
         stage = self._studio.stage
         assert stage is not None
         end = time.monotonic() + _START_S
@@ -184,7 +184,7 @@ class Story:
                 raise StreamError(f"nothing was decided: {stage.view.message}")
             yield 100
         self._drill.shake(window)
-        for opener in _openers(window):
+        for opener in openers(window):
             if sip.isdeleted(opener) or not opener.isEnabled():
                 continue
             # Some dialogs wait in here until they are closed.
@@ -215,7 +215,7 @@ class Story:
                     widget.reject()
 
 
-def _openers(window: MainWindow) -> list[QAction | QAbstractButton]:
+def openers(window: MainWindow) -> list[QAction | QAbstractButton]:
     """Return what opens a dialog, by the dots behind its name; and the list of keys."""
     things: list[QAction | QAbstractButton] = [
         *window.findChildren(QAction),
@@ -224,7 +224,8 @@ def _openers(window: MainWindow) -> list[QAction | QAbstractButton]:
     return [t for t in things if "…" in t.text() or "shortcuts" in t.text()]
 
 
-def _the_window() -> MainWindow:
+def the_window() -> MainWindow:
+    """Return the application's window."""
     return next(w for w in QApplication.topLevelWidgets() if isinstance(w, MainWindow))
 
 

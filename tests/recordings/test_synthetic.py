@@ -155,6 +155,7 @@ def _lda_accuracy(subject: int) -> float:
     return float(model.fit(features[~test], labels[~test]).score(features[test], labels[test]))
 
 
+@pytest.mark.long
 def test_difficulty_is_that_of_people():
     """Mean of three; whole sessions land at .82 (.83 over nine subjects of three seeds)."""
     accuracies = [_lda_accuracy(subject) for subject in (1, 2, 3)]

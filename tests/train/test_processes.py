@@ -59,6 +59,7 @@ def run_two(folder: Path, out: Path, stop_at: int = 0) -> subprocess.CompletedPr
     )
 
 
+@pytest.mark.long
 def test_two_processes_give_the_weights_of_one(tmp_path):
     fit(map(small_subject, (1, 2)), tmp_path / "one", SMOKE, quiet)
     done = run_two(tmp_path, tmp_path / "two")

@@ -228,6 +228,7 @@ def test_row_12_sees_a_decider_that_does_not_catch_up(scale, monkeypatch):
     assert found.figures["caught_up_ms_worst"] > 100
 
 
+@pytest.mark.long
 def test_row_13_sees_a_late_alert(scale, monkeypatch):
     monkeypatch.setattr(recorder, "_SILENCE_S", 1.3)
     found = disks.out_of_room(scale)
@@ -236,6 +237,7 @@ def test_row_13_sees_a_late_alert(scale, monkeypatch):
     assert found.figures["alert_s_full"] < disks.ALERT_S
 
 
+@pytest.mark.long
 def test_row_14_sees_what_is_lost(scale, monkeypatch):
     monkeypatch.setattr(deaths, "LOST_S", 0.0)
     found = deaths.killed_while_recording(scale)

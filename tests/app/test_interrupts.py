@@ -1,0 +1,58 @@
+"""Ctrl-C and the start of a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from semgfin_rt.app.interrupts import spared_ctrl_c
+
+BLOCKED = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
+
+
+def interrupt() -> None:
+    """Let another thread take the signal, as those of LSL and of the libraries do."""
+    thread = threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT))
+    thread.start()
+    thread.join()
+
+
+def test_it_comes_afterwards_and_not_in_between():
+    went_on = []
+
+    def start() -> None:
+        with spared_ctrl_c():
+            interrupt()
+            for _ in range(10_000):  # a pending one would raise here
+                pass
+            went_on.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert went_on == [True]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_process_inherits_it_blocked():
+    with spared_ctrl_c():
+        told = subprocess.check_output([sys.executable, "-c", BLOCKED], text=True)
+    assert told.strip() == "True"
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_another_thread_starts_processes_too():
+    done = []
+
+    def start() -> None:
+        with spared_ctrl_c():
+            done.append(True)
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join()
+    assert done == [True]

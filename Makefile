@@ -76,7 +76,7 @@ lint: setup
 # docs/api is generated: pages of modules that are gone must not stay.
 docs: setup $(DOCS_INSTALLED)
 	@rm -rf docs/api
-	QT_QPA_PLATFORM=offscreen $(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
+	QT_QPA_PLATFORM=offscreen $(BIN)/sphinx-build -j auto -W --keep-going -q docs docs/_build/html
 	echo "The manual is docs/_build/html/index.html"
 
 docs-check: setup

@@ -16,8 +16,8 @@ from semgfin_rt.nn.backend import Backend
 TOLERANCE = 1e-5
 TIMES_OWN_ROUNDING = 10
 
+# features and log-probabilities of each of the trials
 Answers: TypeAlias = list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]
-"""Features and log-probabilities of each of the `trials`."""
 
 
 @dataclass(frozen=True)

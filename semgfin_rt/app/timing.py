@@ -20,6 +20,7 @@ from semgfin_rt.contracts import Recording, SignalSpec
 from semgfin_rt.engine.build import build_pipeline
 from semgfin_rt.errors import StreamError
 from semgfin_rt.model_contract import ModelContract
+from semgfin_rt.nn.backend import time_decision
 from semgfin_rt.nn.checkpoint_folder import load_contract
 from semgfin_rt.nn.reference import one_thread
 from semgfin_rt.sources.recording import RecordingSource
@@ -165,6 +166,40 @@ def at_full_speed(model: Path, seconds: float, backend: str) -> dict[str, Any]:
         "floor_times_real_time": floor,
         "decisions": n,
         "backend": built.backend,
+    }
+
+
+def network_alone(model: Path, seconds: float, backend: str) -> dict[str, float]:
+    """Time the network of a checkpoint alone, on noise.
+
+    Parameters
+    ----------
+    model : Path
+    seconds : float
+        Of signal that would bring so many windows.
+    backend : {"auto", "onnx", "torch", "cuda"}
+
+    Returns
+    -------
+    dict
+        Medians in ms: ``back_to_back``, and ``once_a_hop``, as in real time: the processor sleeps
+        in between, and whoever else uses it leaves other things in its caches.
+    """
+    built = build_pipeline(model, backend)
+    contract, backend_here = built.pipeline.contract, built.pipeline.backend
+    window = noise(contract, contract.window / contract.rate).samples[None]
+    hop_s = contract.hop / contract.rate
+    n = max(1, round(seconds / hop_s))
+    at_once = [time_decision(backend_here, window) for _ in range(n)]
+    once_a_hop = []
+    due = time.perf_counter()
+    for _ in range(n):
+        due += hop_s
+        time.sleep(max(0.0, due - time.perf_counter()))
+        once_a_hop.append(time_decision(backend_here, window))
+    return {
+        "back_to_back": float(np.median(at_once)),
+        "once_a_hop": float(np.median(once_a_hop)),
     }
 
 

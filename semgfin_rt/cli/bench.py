@@ -43,7 +43,7 @@ def bench(
         require_writable(file)
     from semgfin_rt.app import bench as app
     from semgfin_rt.app.bench_plot import draw, require_picture
-    from semgfin_rt.app.timing import at_full_speed, in_real_time
+    from semgfin_rt.app.timing import at_full_speed, in_real_time, network_alone
     from semgfin_rt.cli.progress import progress_bars
     from semgfin_rt.folders import find_model
 
@@ -55,6 +55,7 @@ def bench(
             folder = find_model(model)
             of_signal = min(max(2 * seconds, _SHORTEST_S), _LONGEST_S)
             tried["full_speed"] = at_full_speed(folder, of_signal, "auto")
+            tried["network_ms"] = network_alone(folder, of_signal, "auto")
             tried["stream"] = in_real_time(folder, of_signal, "auto", report)
         found = app.bench(signal, seconds, report, app.CURVES if curves or plot else ()) | tried
     _print(found, app.NAIVE)
@@ -83,7 +84,7 @@ def _print(found: dict[str, Any], naive: str) -> None:
     for name, reason in found["refused"].items():
         print(f"{name}: not timed, {reason}")
     if "stream" in found:
-        _print_checkpoint(found["stream"], found["full_speed"])
+        _print_checkpoint(found["stream"], found["network_ms"], found["full_speed"])
     for ours in (found["realtime"], found.get("realtime_cuda")):
         if ours is not None:
             print(
@@ -93,12 +94,18 @@ def _print(found: dict[str, Any], naive: str) -> None:
             )
 
 
-def _print_checkpoint(stream: dict[str, Any], full_speed: dict[str, Any]) -> None:
+def _print_checkpoint(
+    stream: dict[str, Any], network_ms: dict[str, float], full_speed: dict[str, Any]
+) -> None:
     end = stream["end_to_end_ms"]
     print(
         f"The checkpoint in real time on {stream['backend']}: {stream['decisions']} decisions of "
         f"{stream['expected_decisions']}, from push to publish p50 {end['p50']:.1f}, p95 "
         f"{end['p95']:.1f}, p99 {end['p99']:.1f} ms."
+    )
+    print(
+        f"Its network alone: {network_ms['back_to_back']:.2f} ms back to back, "
+        f"{network_ms['once_a_hop']:.2f} ms once a hop, with sleep in between."
     )
     floor = full_speed["floor_times_real_time"]
     print(

@@ -6,19 +6,27 @@ import os
 import signal
 import time
 import uuid
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from signals import counting_recording, tiny_checkpoint, tiny_contract
 
 from semgfin_rt import lsl
-from semgfin_rt.app.session import Session
+from semgfin_rt.app.session import Session, begin_replay
 from semgfin_rt.app.settings import Live, Replay, Settings
 from semgfin_rt.app.summary import Outcome, figures, seen_in_training, shortfall, summary_lines
 from semgfin_rt.engine.player import Player
 from semgfin_rt.engine.snapshot import NO_HEALTH
-from semgfin_rt.errors import CheckpointError, ContractMismatchError, OptionError, StreamError
+from semgfin_rt.errors import (
+    CheckpointError,
+    ContractMismatchError,
+    OptionError,
+    RecordingError,
+    StreamError,
+)
 from semgfin_rt.model_contract import TrainingRecord
 from semgfin_rt.nn.checkpoint_folder import sha256
 
@@ -155,8 +163,13 @@ def test_a_player_that_dies_is_a_failure_with_a_summary(model):
     assert told["decisions"] >= 41
 
 
-def test_the_engine_of_a_window_gives_the_same_summary(model):
-    with Session(Settings(model, "onnx"), Replay(counting_recording(1500))) as session:
+@pytest.mark.parametrize("begun", [False, True])
+def test_the_engine_of_a_window_gives_the_same_summary(model, begun):
+    settings = Settings(model, "onnx")
+    with (
+        begin_replay(settings) if begun else nullcontext() as engine,
+        Session(settings, Replay(counting_recording(1500)), engine) as session,
+    ):
         link = session.link()
         deadline = time.monotonic() + 30
         while link.last is None or link.last.phase not in ("ended", "failed"):
@@ -169,6 +182,19 @@ def test_the_engine_of_a_window_gives_the_same_summary(model):
     assert told["decisions"] == told["expected_decisions"] == told["scored"] == 66
     assert told["lost_samples"] == 0
     assert told["latency_ms"].keys() == STAGES
+
+
+def test_an_engine_that_was_begun_ends_where_the_recording_cannot_be_read(model):
+    pids = []
+
+    def read():
+        with begin_replay(Settings(model)) as engine:
+            pids.append(engine.pid)
+            raise RecordingError("no recording")
+
+    with pytest.raises(RecordingError):
+        read()
+    assert not psutil.pid_exists(pids[0])
 
 
 def test_a_window_that_finds_no_stream_has_failed(model):

@@ -46,6 +46,8 @@ def test_bench_prints_writes_and_draws(tmp_path, monkeypatch, capsys):
     assert plot.stat().st_size > 1000
     assert found["full_speed"]["times_real_time"] > 0
     assert "times real time" in printed
+    assert "ms once a hop" in printed
+    assert all(ms > 0 for ms in found["network_ms"].values())
 
 
 def test_bench_refuses_before_it_begins(tmp_path, monkeypatch, capsys):

@@ -1,10 +1,12 @@
-# Every target sets up .venv by itself, once, and again when the dependencies change.
+# Every target sets up .venv by itself, once, and again when the dependencies change; the demo
+# does without the tools of development.
 
 PYTHON ?= python3
 ARGS ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+DEV_INSTALLED := .venv/.installed-dev
 DOCS_INSTALLED := .venv/.installed-docs
 QT_READY := .venv/.qt-ready
 
@@ -45,9 +47,9 @@ help:
 	make clean      remove what the targets above have built, except .venv
 	END
 
-setup: $(INSTALLED) $(QT_READY)
+setup: $(DEV_INSTALLED) $(QT_READY)
 
-demo: setup
+demo: $(INSTALLED) $(QT_READY)
 	@$(BIN)/semgfin-rt demo $(ARGS)
 
 test: setup
@@ -138,6 +140,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 	}
 	echo "Setting up .venv (once; some minutes, torch is large) ..."
 	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(DEV_INSTALLED): $(INSTALLED)
+	@echo "Adding the tools of development to .venv (once) ..."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 

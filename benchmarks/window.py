@@ -1,6 +1,6 @@
 """The window for as long as one likes: frames, processor, memory of both processes, decisions.
 
-The demo's synthetic person is played in a loop, in real time. Once a twelfth of the run every
+The demo's synthetic person is played in a loop, in real time. Twelve times in the run every
 dialog is opened and closed again. Memory (resident) is read a hundred times; for its slope see
 `semgfin_rt.app.soak`. Without a display the window is drawn offscreen.
 
@@ -38,6 +38,7 @@ from semgfin_rt.qt.require import has_display
 _READINGS, _ROUNDS = 100, 12
 _LOOK_MS, _OPEN_MS = 1000, 700
 _WARM_S = 10.0  # frames of the start are told apart
+_MOST_FRAMES_A_S, _LEAST_MIN = 60, 3.0
 
 
 class Observer:
@@ -52,7 +53,9 @@ class Observer:
 
     def __init__(self, engine_pid: int, seconds: float) -> None:
         self.readings: dict[str, list[Reading]] = {"window": [], "engine": []}
-        self.frame_ms: list[float] = []
+        # all of it taken now: it is no growth
+        self.frame_ms = np.full(round(seconds * _MOST_FRAMES_A_S), np.nan, np.float32)
+        self._frames = 0
         self.dialogs: set[str] = set()
         self.window_share = 0.0
         self._processes = {"window": psutil.Process(), "engine": psutil.Process(engine_pid)}
@@ -74,8 +77,10 @@ class Observer:
                 window.frame_ms.clear()
                 self._cpu_s = self._window_cpu_s()
             return
-        self.frame_ms += window.frame_ms
+        new = np.array(window.frame_ms, np.float32)
         window.frame_ms.clear()
+        self.frame_ms[self._frames : self._frames + len(new)] = new
+        self._frames += len(new)
         self.window_share = (self._window_cpu_s() - self._cpu_s) / (passed - self._warm_at)
         if passed >= len(self.readings["window"]) * self._seconds / _READINGS:
             for name, process in self._processes.items():
@@ -112,6 +117,10 @@ def main() -> None:
     parser.add_argument("--model", default="demo")
     parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
     arguments = parser.parse_args()
+    if arguments.minutes < _LEAST_MIN:
+        parser.error(
+            f"{arguments.minutes:g} minutes say nothing of memory: {_LEAST_MIN:g} or more."
+        )
     lsl.configure(False)
     if not has_display():
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
@@ -130,7 +139,7 @@ def main() -> None:
             QTimer.singleShot(0, observer.start)
             run_window(studio, seconds=seconds)
             summary = session.summary()
-    frames = np.array(observer.frame_ms)
+    frames = observer.frame_ms[~np.isnan(observer.frame_ms)]
     document = {
         "minutes": arguments.minutes,
         "decisions": summary["decisions"],

@@ -31,7 +31,7 @@ def places(kind: _Kind) -> list[Path]:
 
 
 def graph_cache() -> Path:
-    """Return the user's folder of ONNX graphs that were built from checkpoints."""
+    """Return the user's folder of what starts have found out; see `nn.kept`."""
     return platformdirs.user_cache_path("semgfin_rt", appauthor=False) / "graphs"
 
 

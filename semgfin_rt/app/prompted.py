@@ -98,7 +98,7 @@ def run_prompts(
     ContractMismatchError
         If it is not the checkpoint's.
     """
-    from semgfin_rt.engine.build import build_engine, build_pipeline  # loads torch
+    from semgfin_rt.engine.build import build_engine, build_pipeline  # loads for 2 s and more
 
     built = build_pipeline(model)
 

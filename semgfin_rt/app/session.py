@@ -33,7 +33,6 @@ if TYPE_CHECKING:  # the window's process does without the backends
     from semgfin_rt.engine.build import BuiltPipeline
 
 _PLAYER_S = 20.0  # patience for our own player's streams, which are there already
-_READING_S = 300.0  # the same while the recording is still being read
 _SILENCE_S = 60.0  # of a stream that nobody watches: then it counts as gone
 _LAST_WORDS_S = 0.5  # patience for what a dying player has to say
 
@@ -46,7 +45,7 @@ class Session:
     settings : Settings
     source : Replay or Live
     engine : EngineProcess, optional
-        Begun already; see `begin_replay`.
+        Of a replay, begun already; see `begin_replay`.
 
     Attributes
     ----------
@@ -172,7 +171,8 @@ class Session:
     def link(self) -> WatchedEngine:
         """Start player and engine, each in a process of its own; return the window's end.
 
-        The engine first: it takes seconds to load, and waits for the player's streams.
+        The engine first, where it was not begun before: it takes seconds to load, and waits for the
+        player's streams.
         """
         if self._player is not None and isinstance(self.source, Replay):
             self._player.stay = self.source.stay and self.settings.seconds is None
@@ -181,6 +181,8 @@ class Session:
         if self._engine is None:
             with spared_ctrl_c():
                 engine.start()
+        else:
+            engine.go()
         self._start_player()
         return self._link
 
@@ -200,8 +202,6 @@ class Session:
         """End the processes that were started. May be called again."""
         if self._link is not None:
             self._link.close()
-        elif self._engine is not None:
-            self._engine.close()
         if self._player is not None:
             self._player.stop()
 
@@ -286,10 +286,10 @@ class Session:
 
     def _spec(self, *, attended: bool) -> EngineSpec:
         if self._player is not None:
-            return _replay_spec(self.settings, self._player.source_id, _PLAYER_S, attended)
+            return _replay_spec(self.settings, self._player.source_id, attended=attended)
         live = self.source if isinstance(self.source, Live) else Live()
         return replace(
-            _common(self.settings, attended),
+            _common(self.settings, attended=attended),
             name=live.name,
             source_id=live.source_id,
             unit=live.unit,
@@ -300,35 +300,33 @@ class Session:
 
 @contextmanager
 def begin_replay(settings: Settings) -> Iterator[EngineProcess]:
-    """Let a replay's engine load while its recording is still being read, for `Session`.
+    """Let a replay's engine load while its recording is still being read, for `Session.link`.
 
     Raises
     ------
     CheckpointError
         If there is no checkpoint.
     """
-    engine = EngineProcess(_replay_spec(settings, new_source_id(), _READING_S, True))
+    engine = EngineProcess(_replay_spec(settings, new_source_id(), attended=True))
     try:
         with spared_ctrl_c():
-            engine.start()
+            engine.start(hold=True)
         yield engine
     finally:
         engine.close()
 
 
-def _replay_spec(
-    settings: Settings, source_id: str, resolve_s: float, attended: bool
-) -> EngineSpec:
+def _replay_spec(settings: Settings, source_id: str, *, attended: bool) -> EngineSpec:
     """Name the player's streams; how much is played, and when it ends, the player says."""
     return replace(
-        _common(settings, attended),
+        _common(settings, attended=attended),
         source_id=source_id,
         truth_id=source_id + TRUTH_SUFFIX,
-        resolve_s=resolve_s,
+        resolve_s=_PLAYER_S,
     )
 
 
-def _common(settings: Settings, attended: bool) -> EngineSpec:
+def _common(settings: Settings, *, attended: bool) -> EngineSpec:
     """Return what every engine is told; an operator decides how long silence lasts."""
     return EngineSpec(
         settings.model,

@@ -20,7 +20,7 @@ from semgfin_rt.contracts import Recording, SignalSpec
 from semgfin_rt.engine.build import build_pipeline
 from semgfin_rt.errors import StreamError
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backend import time_decision
+from semgfin_rt.nn.backend import median_ms, time_decision
 from semgfin_rt.nn.checkpoint_folder import load_contract
 from semgfin_rt.nn.reference import one_thread
 from semgfin_rt.sources.recording import RecordingSource
@@ -169,7 +169,7 @@ def at_full_speed(model: Path, seconds: float, backend: str) -> dict[str, Any]:
     }
 
 
-def network_alone(model: Path, seconds: float, backend: str) -> dict[str, float]:
+def network_alone(model: Path, seconds: float, wanted: str) -> dict[str, float]:
     """Time the network of a checkpoint alone, on noise.
 
     Parameters
@@ -177,7 +177,7 @@ def network_alone(model: Path, seconds: float, backend: str) -> dict[str, float]
     model : Path
     seconds : float
         Of signal that would bring so many windows.
-    backend : {"auto", "onnx", "torch", "cuda"}
+    wanted : {"auto", "onnx", "torch", "cuda"}
 
     Returns
     -------
@@ -185,20 +185,19 @@ def network_alone(model: Path, seconds: float, backend: str) -> dict[str, float]
         Medians in ms: ``back_to_back``, and ``once_a_hop``, as in real time: the processor sleeps
         in between, and whoever else uses it leaves other things in its caches.
     """
-    built = build_pipeline(model, backend)
-    contract, backend_here = built.pipeline.contract, built.pipeline.backend
+    pipeline = build_pipeline(model, wanted).pipeline
+    contract, backend = pipeline.contract, pipeline.backend
     window = noise(contract, contract.window / contract.rate).samples[None]
     hop_s = contract.hop / contract.rate
     n = max(1, round(seconds / hop_s))
-    at_once = [time_decision(backend_here, window) for _ in range(n)]
     once_a_hop = []
     due = time.perf_counter()
     for _ in range(n):
         due += hop_s
         time.sleep(max(0.0, due - time.perf_counter()))
-        once_a_hop.append(time_decision(backend_here, window))
+        once_a_hop.append(time_decision(backend, window))
     return {
-        "back_to_back": float(np.median(at_once)),
+        "back_to_back": median_ms(backend, contract),
         "once_a_hop": float(np.median(once_a_hop)),
     }
 

@@ -136,7 +136,7 @@ class Player:
             daemon=True,
         )
         process.start()
-        self._process = process  # one that Ctrl-C kept from starting cannot be ended
+        self._process = process  # one that could not be started cannot be ended
         child.close()
         if not self._link.poll(_START_S) or not self._receive():
             self.stop()

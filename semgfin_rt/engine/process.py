@@ -1,14 +1,15 @@
 """The engine in a process of its own, for a window that draws what it does.
 
-Three threads take part:
+Four threads take part:
 
 - the window's thread calls `poll` and `close`. `poll` does not wait; it may only have to take in
   the rest of a message that is already on its way. `close` waits up to 5 s for the process.
 - the engine's thread, the main one of the child, reads, decides and publishes. It writes signal
   and decisions into shared memory (see `board`) and never touches the pipe: it lays out the small
   rest of a snapshot when one was asked for.
-- the postman, a second thread of the child, waits for requests and commands, and sends the
-  answers. It alone blocks when the window does not take its mail.
+- two postmen, further threads of the child: one waits for requests and commands, and ends a process
+  that is still connecting when the window hangs up; the other sends the answers. It alone blocks
+  when the window does not take its mail.
 
 So signal and decisions are latest wins, and events and truth are never lost: they wait until they
 are asked for. A snapshot is the answer to a request, so only one is ever under way. A window that
@@ -69,8 +70,13 @@ class EngineProcess:
         """Process id while it runs."""
         return None if self._process is None else self._process.pid
 
-    def start(self) -> None:
+    def start(self, *, hold: bool = False) -> None:
         """Start the process; how it fares comes with the snapshots.
+
+        Parameters
+        ----------
+        hold : bool
+            Load, but look for no stream before `go`.
 
         Raises
         ------
@@ -82,21 +88,28 @@ class EngineProcess:
         self._link, child = context.Pipe()
         process = context.Process(
             target=_main,
-            args=(self.spec, self._board, child, lsl.uses_lan()),
+            args=(self.spec, self._board, child, lsl.uses_lan(), hold),
             name="semgfin engine",
             daemon=True,
         )
         process.start()
-        self._process = process  # one that Ctrl-C kept from starting cannot be ended
+        self._process = process  # one that could not be started cannot be ended
         child.close()
         self._link.send(None)  # the first request
 
+    def go(self) -> None:
+        """Let a process that was started with `hold` look for its streams."""
+        self._send(_Go())
+
     def send(self, command: Command) -> None:
         """Tell the engine something; it acts within 0.1 s. One that is over does not listen."""
+        self._send(command)
+
+    def _send(self, word: Command | _Go) -> None:
         if self._process is None or self._over:
             return
         with suppress(OSError):  # it is gone: the next poll says why
-            self._link.send(command)
+            self._link.send(word)
 
     def poll(self) -> Snapshot | None:
         """Return everything since the last snapshot, or None if there is nothing new yet.
@@ -163,10 +176,14 @@ class EngineProcess:
 
 
 # ------------------------------------------------------------------------ in the child
-def _main(spec: EngineSpec, board: Board, link: Connection, lan: bool) -> None:
-    desk = _Desk(board)
-    postman = threading.Thread(target=_carry, args=(link, desk), name="postman", daemon=True)
-    postman.start()
+class _Go:
+    """See `EngineProcess.go`."""
+
+
+def _main(spec: EngineSpec, board: Board, link: Connection, lan: bool, hold: bool) -> None:
+    desk = _Desk(board, hold)
+    for carry in (_take_in, _send_out):
+        threading.Thread(target=carry, args=(link, desk), name="postman", daemon=True).start()
     try:
         lsl.configure(lan)
         _run(spec, desk)
@@ -184,6 +201,8 @@ def _run(spec: EngineSpec, desk: _Desk) -> None:
     built = build_pipeline(spec.model, spec.backend, spec.policy)
     engine = build_engine(spec, built)
     desk.engine, desk.backend, desk.notes = engine, built.backend, built.notes
+    while not desk.go.wait(0.1):
+        desk.answer()
     desk.say("connecting", f"Looking for the stream '{spec.name or spec.source_id}'.")
     try:
         engine.connect()
@@ -198,21 +217,29 @@ def _run(spec: EngineSpec, desk: _Desk) -> None:
     desk.phase, desk.message = "ended", "The stream has come to its end."
 
 
-def _carry(link: Connection, desk: _Desk) -> None:
-    """Wait for commands and requests, and send the answers, until the window hangs up."""
+def _take_in(link: Connection, desk: _Desk) -> None:
+    """Wait for commands and requests, until the window hangs up."""
     try:
         while True:
-            command = link.recv()
-            if command is not None:
-                desk.commands.put(command)
-                continue
-            desk.wanted.set()
-            link.send(desk.answers.get())
+            word = link.recv()
+            if word is None:
+                desk.wanted.set()
+            elif isinstance(word, _Go):
+                desk.go.set()
+            else:
+                desk.commands.put(word)
     except (EOFError, OSError):
         if desk.phase == "connecting":  # who loads or looks for a stream does not listen
             os._exit(0)
         desk.closed.set()
         desk.wanted.set()
+
+
+def _send_out(link: Connection, desk: _Desk) -> None:
+    """Send the answers, until nobody takes them."""
+    with suppress(OSError):
+        while True:
+            link.send(desk.answers.get())
 
 
 @dataclass(frozen=True)
@@ -227,8 +254,11 @@ class _Mail:
 class _Desk:
     """Where the engine's thread lays its news, and the postman takes the answers."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, hold: bool) -> None:
         self.board = board
+        self.go = threading.Event()
+        if not hold:
+            self.go.set()
         self.wanted = threading.Event()
         self.closed = threading.Event()
         self.answers: queue.SimpleQueue[_Mail] = queue.SimpleQueue()

@@ -8,6 +8,7 @@ does not agree.
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -22,14 +23,14 @@ from semgfin_rt.nn.agreement import Difference
 from semgfin_rt.nn.backend import ASKED_AS, Backend, Choice, median_ms, require_backend
 from semgfin_rt.nn.cuda import CudaGraphBackend
 from semgfin_rt.nn.graph import can_be_graph, onnx_model
-from semgfin_rt.nn.kept import Kept, keep, keep_fastest, read
+from semgfin_rt.nn.kept import Kept, keep, read
 from semgfin_rt.nn.network import Network
 from semgfin_rt.nn.onnx_backend import FAILURES, OnnxBackend
 from semgfin_rt.nn.reference import TorchBackend, compare, expected_answers
 
 
 def choose_backend(
-    network: Network, contract: ModelContract, wanted: str = "auto", kept: Path | None = None
+    network: Network, contract: ModelContract, wanted: str = "auto", file: Path | None = None
 ) -> Choice:
     """Take the wanted backend, or the fastest, and warm it up.
 
@@ -38,8 +39,8 @@ def choose_backend(
     network : Network
     contract : ModelContract
     wanted : {"auto", "onnx", "torch", "cuda"}
-    kept : Path, optional
-        The file that keeps the ONNX graph of these very weights for the next time.
+    file : Path, optional
+        `kept.kept_file` of these very weights.
 
     Raises
     ------
@@ -51,7 +52,8 @@ def choose_backend(
     require_backend(wanted)
     tried: dict[str, Backend] = {}
     problems = {}
-    for name, make in _candidates(network, contract, wanted, kept).items():
+    kept: list[Kept] = []
+    for name, make in _candidates(network, contract, wanted, file, kept).items():
         try:
             backend, difference = make()
         except FAILURES as error:
@@ -66,8 +68,9 @@ def choose_backend(
         raise CheckpointError(f"{'; '.join(said)}: choose another.")
     took_ms = {name: median_ms(backend, contract) for name, backend in tried.items()}
     fastest = min(took_ms, key=lambda name: took_ms[name])
-    if kept is not None and wanted == "auto":
-        keep_fastest(kept, fastest == OnnxBackend.name and not said)
+    if file is not None and kept:
+        won = fastest == OnnxBackend.name and not said
+        keep(file, replace(kept[0], fastest=won) if wanted == "auto" else kept[0])
     notes = tuple(f"{one[0].upper()}{one[1:]}: it was not used." for one in said)
     return Choice(tried[fastest], took_ms, notes)
 
@@ -76,17 +79,36 @@ _Made: TypeAlias = tuple[Backend, Difference | None]
 
 
 def _candidates(
-    network: Network, contract: ModelContract, wanted: str, kept: Path | None
+    network: Network, contract: ModelContract, wanted: str, file: Path | None, kept: list[Kept]
 ) -> dict[str, Callable[[], _Made]]:
-    """Name what may decide, and how it is made and compared."""
+    """Name what may decide, and how it is made and compared; `kept` gets what may be kept."""
+    expected = functools.cache(lambda: expected_answers(network, contract))
 
     def on(device: str) -> _Made:
         backend = TorchBackend(copy.deepcopy(network), contract, torch.device(device))
-        return backend, None if device == "cpu" else compare(backend, network, contract)
+        if device == "cpu":
+            return backend, None
+        return backend, compare(backend, network, contract, expected())
 
     def graph() -> _Made:
         backend = CudaGraphBackend(network, contract)
-        return backend, compare(backend, network, contract)
+        return backend, compare(backend, network, contract, expected())
+
+    def onnx() -> _Made:
+        before = None if file is None else read(file)
+        if before is not None:
+            with suppress(*FAILURES):  # whatever is wrong with it, it is built anew
+                kept_backend = OnnxBackend(before.graph)
+                difference = compare(kept_backend, network, contract, expected())
+                if difference.agrees:
+                    kept.append(replace(before, expected=expected(), allowed=difference.allowed))
+                    return kept_backend, difference
+        data = onnx_model(network, contract).SerializeToString()
+        backend = OnnxBackend(data)
+        difference = compare(backend, network, contract, expected())
+        if difference.agrees:
+            kept.append(Kept(data, expected(), difference.allowed))
+        return backend, difference
 
     if wanted == "onnx" and not can_be_graph(contract):
         raise CheckpointError(
@@ -97,28 +119,10 @@ def _candidates(
     return {
         name: make
         for name, there, make in (
-            ("onnx cpu", can_be_graph(contract), lambda: _onnx(network, contract, kept)),
+            ("onnx cpu", can_be_graph(contract), onnx),
             ("cuda graph", has_cuda and can_be_graph(contract), graph),
             ("torch cuda", has_cuda, lambda: on("cuda")),
             ("torch cpu", True, lambda: on("cpu")),  # the reference
         )
         if there and wanted in ("auto", ASKED_AS[name])
     }
-
-
-def _onnx(network: Network, contract: ModelContract, kept: Path | None) -> _Made:
-    """Take the graph that was kept, if it agrees, or build one."""
-    expected = expected_answers(network, contract)
-    if kept is not None and (found := read(kept)) is not None:
-        with suppress(*FAILURES):  # whatever is wrong with it, it is built anew
-            backend = OnnxBackend(found.graph)
-            difference = compare(backend, network, contract, expected)
-            if difference.agrees:
-                keep(kept, replace(found, expected=expected, allowed=difference.allowed))
-                return backend, difference
-    graph = onnx_model(network, contract).SerializeToString()
-    backend = OnnxBackend(graph)
-    difference = compare(backend, network, contract, expected)
-    if kept is not None and difference.agrees:
-        keep(kept, Kept(graph, expected, difference.allowed))
-    return backend, difference

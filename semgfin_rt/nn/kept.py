@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
+import onnxruntime
 from safetensors.numpy import load, save
 
 from semgfin_rt import __version__
@@ -25,6 +25,7 @@ from semgfin_rt.nn.onnx_backend import OPSET
 
 _DIGEST = hashlib.sha256().digest_size
 _LAYOUT = 1  # of the file
+_LARGEST = 1 << 29  # bytes, far above any of ours
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +52,7 @@ class Kept:
 
 def kept_file(model: Path, cache: Path) -> Path:
     """Say which file of the folder `cache` keeps it for the checkpoint in the folder `model`."""
-    made_with = (_LAYOUT, __version__, version("torch"), version("onnxruntime"), OPSET)
+    made_with = (_LAYOUT, __version__, version("torch"), onnxruntime.__version__, OPSET)
     made_by = hashlib.sha256(repr(made_with).encode()).hexdigest()[:16]
     return cache / f"{sha256(model)}-{made_by}"
 
@@ -59,29 +60,28 @@ def kept_file(model: Path, cache: Path) -> Path:
 def read(file: Path) -> Kept | None:
     """Read what was kept, or None if there is nothing or it is damaged."""
     try:
+        if not file.is_file() or file.stat().st_size > _LARGEST:
+            return None
         data = file.read_bytes()
     except OSError:
         return None
-    digest, content = data[:_DIGEST], data[_DIGEST:]
-    if hashlib.sha256(content).digest() != digest:
+    content = data[_DIGEST:]
+    if data[:_DIGEST] != _digest(file, content):
         return None
-    try:
-        arrays = load(content)
-        return Kept(
-            arrays["graph"].tobytes(),
-            [
-                (arrays[f"features {i}"], arrays[f"log_probabilities {i}"])
-                for i in range(int(arrays["n_trials"]))
-            ],
-            float(arrays["allowed"]),
-            bool(arrays["fastest"]),
-        )
-    except (SafetensorError, KeyError):  # of another layout
-        return None
+    arrays = load(content)
+    return Kept(
+        arrays["graph"].tobytes(),
+        [
+            (arrays[f"features {i}"], arrays[f"log_probabilities {i}"])
+            for i in range(int(arrays["n_trials"]))
+        ],
+        float(arrays["allowed"]),
+        bool(arrays["fastest"]),
+    )
 
 
 def keep(file: Path, kept: Kept) -> None:
-    """Write it behind its digest; a cache that cannot be written is done without."""
+    """Write it, and remove what other versions kept; a cache that cannot be written is no harm."""
     arrays = {
         "graph": np.frombuffer(kept.graph, np.uint8),
         "n_trials": np.array(len(kept.expected)),
@@ -92,18 +92,19 @@ def keep(file: Path, kept: Kept) -> None:
         arrays[f"features {i}"] = np.ascontiguousarray(features)
         arrays[f"log_probabilities {i}"] = np.ascontiguousarray(log_probabilities)
     content = save(arrays)
-    part = file.with_suffix(f".{os.getpid()}")
+    part = file.with_name(f"part-{os.getpid()}-{file.name}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(hashlib.sha256(content).digest() + content)
+        part.write_bytes(_digest(file, content) + content)
         part.replace(file)
+        for other in file.parent.glob(f"{file.name.partition('-')[0]}-*"):
+            if other != file:
+                other.unlink()
     except OSError:
         with suppress(OSError):
             part.unlink()
 
 
-def keep_fastest(file: Path, fastest: bool) -> None:
-    """Note whether what is kept was chosen among all backends."""
-    kept = read(file)
-    if kept is not None and kept.fastest != fastest:
-        keep(file, replace(kept, fastest=fastest))
+def _digest(file: Path, content: bytes) -> bytes:
+    """Of the content for this very name: that of another checkpoint is as good as damaged."""
+    return hashlib.sha256(file.name.encode() + content).digest()

@@ -23,8 +23,8 @@ from semgfin_rt.nn.onnx_backend import FAILURES, OnnxBackend
 def start_backend(model: Path, wanted: str, cache: Path) -> tuple[ModelContract, Choice]:
     """Load a checkpoint, and take the wanted backend or the fastest.
 
-    The fastest is measured at the first start with a checkpoint; where a GPU may be there, at
-    every start.
+    The fastest is measured at the first start with a checkpoint; where a GPU may be there, or ONNX
+    Runtime was not the fastest, at every start.
 
     Parameters
     ----------
@@ -59,19 +59,34 @@ def start_backend(model: Path, wanted: str, cache: Path) -> tuple[ModelContract,
 def start_beside(model: Path, running: str, cache: Path) -> tuple[ModelContract, Choice]:
     """Do so in a process that decides already, with the backend named `running`.
 
+    Where `cache` cannot be written, this process has to load torch after all.
+
     Raises
     ------
     CheckpointError
         As `start_backend`.
     """
     wanted = ASKED_AS[running]
-    file = kept_file(model, cache)
-    if wanted == "onnx" and _kept_choice(load_contract(model), wanted, file) is None:
-        command = [sys.executable, "-m", "semgfin_rt.nn.starting", str(model), wanted, str(cache)]
-        child = subprocess.run(command, capture_output=True, text=True, check=False)
-        if child.returncode:
-            raise CheckpointError(child.stderr.strip())
+    if wanted == "onnx":
+        contract = load_contract(model)
+        choice = _kept_choice(contract, wanted, kept_file(model, cache))
+        if choice is not None:
+            return contract, choice
+        _prepare(model, wanted, cache)
     return start_backend(model, wanted, cache)
+
+
+def _prepare(model: Path, wanted: str, cache: Path) -> None:
+    """Let a child start with a checkpoint, and keep what it finds out."""
+    module = ["-P", "-m", "semgfin_rt.nn.starting"]
+    command = [sys.executable, *module, str(model), wanted, str(cache)]
+    child = subprocess.run(command, capture_output=True, text=True, check=False)
+    if child.returncode:
+        said = child.stderr.strip().splitlines()
+        code = child.returncode
+        raise CheckpointError(
+            said[-1] if said else f"{model} could not be prepared (exit code {code}): try again."
+        )
 
 
 def _kept_choice(contract: ModelContract, wanted: str, file: Path) -> Choice | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -15,19 +14,21 @@ from semgfin_rt.app.interrupts import spared_ctrl_c
 BLOCKED = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
 
 
-def interrupt() -> None:
-    """Let another thread take the signal, as those of LSL and of the libraries do."""
-    thread = threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT))
-    thread.start()
-    thread.join()
-
-
 def test_it_comes_afterwards_and_not_in_between():
-    went_on = []
+    """Another thread, begun before, takes the signal, as those of LSL and of the libraries may."""
+    begun, went_on = threading.Event(), []
+
+    def interrupt() -> None:
+        begun.wait()
+        signal.raise_signal(signal.SIGINT)  # to this very thread
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
 
     def start() -> None:
         with spared_ctrl_c():
-            interrupt()
+            begun.set()
+            thread.join()
             for _ in range(10_000):  # a pending one would raise here
                 pass
             went_on.append(True)

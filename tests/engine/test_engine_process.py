@@ -183,6 +183,36 @@ if __name__ == "__main__":
 """
 
 
+def test_a_process_that_looks_for_a_stream_ends_when_the_window_hangs_up(model):
+    engine = EngineProcess(EngineSpec(model, source_id="nobody", resolve_s=PATIENCE_S))
+    engine.start()
+    deadline = time.monotonic() + PATIENCE_S
+    said = ""
+    while not said.startswith("Looking for the stream"):
+        assert time.monotonic() < deadline
+        snapshot = engine.poll()
+        said = said if snapshot is None else snapshot.message
+        time.sleep(0.03)
+    process = psutil.Process(engine.pid)
+    engine._link.close()
+    assert process.wait(PATIENCE_S / 2) == 0  # it was not waited for, nor terminated
+
+
+def test_a_process_that_is_held_looks_for_its_stream_when_it_may(model):
+    engine = EngineProcess(EngineSpec(model, source_id="nobody", resolve_s=0.2))
+    engine.start(hold=True)
+    try:
+        end = time.monotonic() + 5.0  # it has loaded long since
+        while time.monotonic() < end:
+            snapshot = engine.poll()
+            assert snapshot is None or snapshot.phase == "connecting"
+            time.sleep(0.1)
+        engine.go()
+        assert "nobody" in watch(engine, "failed")[-1].message
+    finally:
+        engine.close()
+
+
 def test_a_killed_window_leaves_nothing_behind(model, tmp_path):
     script = tmp_path / "window.py"
     script.write_text(ORPHANING)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import pytest
 import torch
@@ -140,7 +138,6 @@ def test_a_graph_that_is_not_ours_is_built_anew(tmp_path, how):
     choice = choose_backend(network(), CONTRACT, "onnx", kept)
     assert compare(choice.backend, network(), CONTRACT).agrees
     assert kept.read_bytes() == ours
-    assert hashlib.sha256(ours[32:]).digest() == ours[:32]
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):

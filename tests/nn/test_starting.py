@@ -8,17 +8,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from signals import tiny_checkpoint
 
-from semgfin_rt.errors import CheckpointError, OptionError
+from semgfin_rt.errors import OptionError
 from semgfin_rt.nn import starting
 from semgfin_rt.nn.kept import keep, kept_file, read
-from semgfin_rt.nn.starting import start_backend, start_beside
+from semgfin_rt.nn.starting import start_backend
 
 
 @pytest.fixture
 def model(tmp_path, monkeypatch):
+    """A checkpoint, on a machine that has no GPU."""
     monkeypatch.setattr(starting, "_may_have_gpu", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # for other processes
     return tiny_checkpoint(tmp_path / "model")
 
 
@@ -126,10 +130,42 @@ def test_a_process_that_decides_lets_a_child_load_torch(model):
     assert read(file_of(model)) is not None
 
 
-def test_what_the_child_refuses_is_refused(model):
+def test_what_the_child_refuses_is_refused_without_torch(model):
     (model / "model.safetensors").write_bytes(b"nothing")
-    with pytest.raises(CheckpointError, match=r"^\S*model.safetensors is not a safetensors file"):
-        start_beside(model, "onnx cpu", model.with_name("cache"))
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from semgfin_rt.errors import CheckpointError\n"
+        "from semgfin_rt.nn.starting import start_beside\n"
+        "model = Path(sys.argv[1])\n"
+        "try:\n    start_beside(model, 'onnx cpu', model.with_name('cache'))\n"
+        "except CheckpointError as error:\n    print(error, 'torch' in sys.modules)\n"
+    )
+    said = subprocess.check_output([sys.executable, "-c", code, str(model)], text=True)
+    assert "model.safetensors is not a safetensors file" in said
+    assert said.endswith(" False\n")
+
+
+def test_what_was_kept_of_another_checkpoint_is_not_taken(model, tmp_path):
+    """Of the same shapes, so that it agrees with its own answers."""
+    other = tiny_checkpoint(tmp_path / "other", seed=1)
+    _, right = start(model)
+    start(other)
+    file_of(model).write_bytes(file_of(other).read_bytes())
+    assert read(file_of(model)) is None
+    for one, two in zip(decide(start(model)[1]), decide(right), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_what_an_older_version_kept_is_removed(model):
+    start(model)
+    file = file_of(model)
+    older = file.with_name(file.name.partition("-")[0] + "-older")
+    another = file.with_name("another-checkpoint")
+    for path in (older, another):
+        path.write_bytes(b"x")
+    file.unlink()
+    start(model)
+    assert {path.name for path in file.parent.iterdir()} == {file.name, another.name}
 
 
 def test_a_backend_that_is_not_known(model):

@@ -1,8 +1,8 @@
 """The window for as long as one likes: frames, processor, memory of both processes, decisions.
 
 The demo's synthetic person is played in a loop, in real time. Twelve times in the run every
-dialog is opened and closed again. Memory (resident) is read a hundred times; for its slope see
-`semgfin_rt.app.soak`. Without a display the window is drawn offscreen.
+dialog is opened and closed again. Memory (resident) is read a hundred times. Without a display the
+window is drawn offscreen.
 
     python benchmarks/window.py [--minutes 60] [--model demo] [--json benchmarks/window.json]
 """
@@ -28,7 +28,6 @@ from PyQt6.QtWidgets import QAbstractButton, QApplication, QDialog
 from semgfin_rt import lsl
 from semgfin_rt.app.scenario import read_scenario
 from semgfin_rt.app.session import Session, begin_replay
-from semgfin_rt.app.soak import Reading, slope
 from semgfin_rt.app.studio import Stage, Studio
 from semgfin_rt.folders import find_model, find_scenario
 from semgfin_rt.qt.application import run_window
@@ -52,7 +51,8 @@ class Observer:
     """
 
     def __init__(self, engine_pid: int, seconds: float) -> None:
-        self.readings: dict[str, list[Reading]] = {"window": [], "engine": []}
+        self.mib: dict[str, list[float]] = {"window": [], "engine": []}
+        self.hours: list[float] = []
         # all of it taken now: it is no growth
         self.frame_ms = np.full(round(seconds * _MOST_FRAMES_A_S), np.nan, np.float32)
         self._frames = 0
@@ -82,10 +82,10 @@ class Observer:
         self.frame_ms[self._frames : self._frames + len(new)] = new
         self._frames += len(new)
         self.window_share = (self._window_cpu_s() - self._cpu_s) / (passed - self._warm_at)
-        if passed >= len(self.readings["window"]) * self._seconds / _READINGS:
+        if passed >= len(self.hours) * self._seconds / _READINGS:
+            self.hours.append(passed / 3600)
             for name, process in self._processes.items():
-                mib = process.memory_info().rss / 2**20
-                self.readings[name].append(Reading(passed / 3600, mib, 0, 0))
+                self.mib[name].append(process.memory_info().rss / 2**20)
         if passed >= (self._rounds + 1) * self._seconds / (_ROUNDS + 1):
             self._rounds += 1
             self._open([opener for opener in openers(window) if opener.isEnabled()])
@@ -109,6 +109,14 @@ class Observer:
 
     def _window_cpu_s(self) -> float:
         return sum(self._processes["window"].cpu_times()[:2])
+
+
+def slope(hours: list[float], mib: list[float]) -> float:
+    """Median of the slopes between any two readings (Theil and Sen), the first fifth left out."""
+    from scipy.stats import theilslopes  # here, not in every process that is started
+
+    first = len(hours) // 5
+    return round(float(theilslopes(mib[first:], hours[first:]).slope), 2)
 
 
 def main() -> None:
@@ -152,8 +160,8 @@ def main() -> None:
         "frame_ms": {f"p{p}": round(float(np.percentile(frames, p)), 1) for p in (50, 99, 99.9)},
         "window_core_share": round(observer.window_share, 3),
         "dialogs": sorted(observer.dialogs),
-        "mib_per_hour": {n: round(slope(tuple(r)), 2) for n, r in observer.readings.items()},
-        "mib": {n: [round(one.mib, 1) for one in r[::10]] for n, r in observer.readings.items()},
+        "mib_per_hour": {name: slope(observer.hours, mib) for name, mib in observer.mib.items()},
+        "mib": {name: [round(one, 1) for one in mib[::10]] for name, mib in observer.mib.items()},
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "date": datetime.now(UTC).date().isoformat(),
     }

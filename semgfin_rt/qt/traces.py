@@ -24,6 +24,19 @@ _TOP = 0.6  # of the picture, in lanes above the middle of the first
 _WORDS_EVERY = 10  # calls: three times a second, figures can still be read
 
 
+class _Lane(pg.PlotCurveItem):  # type: ignore[misc]
+    """A curve as large as the picture: nobody looks for its bounds in every frame."""
+
+    def __init__(self, picture: QRectF) -> None:
+        super().__init__()
+        self._picture = picture
+        self.setSegmentedLineMode("on")  # a third cheaper than a path of all points
+
+    def boundingRect(self) -> QRectF:
+        """Return the whole picture, in lanes and seconds."""
+        return self._picture
+
+
 class TracesPanel(Panel):
     """All channels of the last 5 s; curves are made once and refilled.
 
@@ -46,15 +59,14 @@ class TracesPanel(Panel):
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.hideButtons()
         self.plot.setFrameShape(self.plot.Shape.NoFrame)
-        self.plot.setXRange(-1.03 * TRACE_SECONDS, 0.03 * TRACE_SECONDS, padding=0)
-        self.plot.setYRange(_TOP - n_channels, _TOP, padding=0)
+        picture = QRectF(-1.03 * TRACE_SECONDS, _TOP - n_channels, 1.06 * TRACE_SECONDS, n_channels)
+        self.plot.setRange(picture, padding=0)
         self.plot.hideAxis("left")
         self.plot.getAxis("bottom").setTicks(
             [[(s, "now" if s == 0 else f"{s} s") for s in range(-int(TRACE_SECONDS), 1)]]
         )
-        self.curves = [pg.PlotCurveItem() for _ in contract.channels]
+        self.curves = [_Lane(picture) for _ in contract.channels]
         for curve in self.curves:
-            curve.setSegmentedLineMode("on")  # a third cheaper than a path of all points
             self.plot.addItem(curve)
         self.labels = ChannelLabels(contract.channels, self.plot)
         row = QHBoxLayout()

@@ -148,7 +148,7 @@ $(DEV_INSTALLED): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-$(DOCS_INSTALLED): $(INSTALLED)
+$(DOCS_INSTALLED): $(DEV_INSTALLED)
 	@echo "Adding what the manual needs to .venv (once) ..."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	touch $@

@@ -20,7 +20,7 @@ from semgfin_rt.contracts import Recording, SignalSpec
 from semgfin_rt.engine.build import build_pipeline
 from semgfin_rt.errors import StreamError
 from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.backend import median_ms, time_decision
+from semgfin_rt.nn.backend import median_ms
 from semgfin_rt.nn.checkpoint_folder import load_contract
 from semgfin_rt.nn.reference import one_thread
 from semgfin_rt.sources.recording import RecordingSource
@@ -169,15 +169,13 @@ def at_full_speed(model: Path, seconds: float, backend: str) -> dict[str, Any]:
     }
 
 
-def network_alone(model: Path, seconds: float, wanted: str) -> dict[str, float]:
-    """Time the network of a checkpoint alone, on noise.
+def network_alone(model: Path, backend: str) -> dict[str, float]:
+    """Time the network of a checkpoint alone.
 
     Parameters
     ----------
     model : Path
-    seconds : float
-        Of signal that would bring so many windows.
-    wanted : {"auto", "onnx", "torch", "cuda"}
+    backend : {"auto", "onnx", "torch", "cuda"}
 
     Returns
     -------
@@ -185,20 +183,12 @@ def network_alone(model: Path, seconds: float, wanted: str) -> dict[str, float]:
         Medians in ms: ``back_to_back``, and ``once_a_hop``, as in real time: the processor sleeps
         in between, and whoever else uses it leaves other things in its caches.
     """
-    pipeline = build_pipeline(model, wanted).pipeline
-    contract, backend = pipeline.contract, pipeline.backend
-    window = noise(contract, contract.window / contract.rate).samples[None]
+    pipeline = build_pipeline(model, backend).pipeline
+    contract = pipeline.contract
     hop_s = contract.hop / contract.rate
-    n = max(1, round(seconds / hop_s))
-    once_a_hop = []
-    due = time.perf_counter()
-    for _ in range(n):
-        due += hop_s
-        time.sleep(max(0.0, due - time.perf_counter()))
-        once_a_hop.append(time_decision(backend, window))
     return {
-        "back_to_back": median_ms(backend, contract),
-        "once_a_hop": float(np.median(once_a_hop)),
+        "back_to_back": median_ms(pipeline.backend, contract),
+        "once_a_hop": median_ms(pipeline.backend, contract, hop_s),
     }
 
 

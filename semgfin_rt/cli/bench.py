@@ -55,7 +55,7 @@ def bench(
             folder = find_model(model)
             of_signal = min(max(2 * seconds, _SHORTEST_S), _LONGEST_S)
             tried["full_speed"] = at_full_speed(folder, of_signal, "auto")
-            tried["network_ms"] = network_alone(folder, of_signal, "auto")
+            tried["network_ms"] = network_alone(folder, "auto")
             tried["stream"] = in_real_time(folder, of_signal, "auto", report)
         found = app.bench(signal, seconds, report, app.CURVES if curves or plot else ()) | tried
     _print(found, app.NAIVE)

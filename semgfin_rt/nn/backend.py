@@ -81,10 +81,16 @@ def time_decision(backend: Backend, window: FloatArray) -> float:
     return 1000 * (time.perf_counter() - began)
 
 
-def median_ms(backend: Backend, contract: ModelContract) -> float:
-    """Return how long one decision takes once the backend is warm, which it then is."""
+def median_ms(backend: Backend, contract: ModelContract, every_s: float = 0.0) -> float:
+    """Return how long one decision takes once the backend is warm, which it then is.
+
+    Back to back, or one every `every_s`, with sleep in between.
+    """
     window = np.zeros((1, contract.window, len(contract.channels)), dtype=np.float32)
     times: list[float] = []
+    due = time.perf_counter()
     while len(times) < _MOST and (len(times) < _FEWEST or sum(times) < _ENOUGH_MS):
+        due += every_s
+        time.sleep(max(0.0, due - time.perf_counter()))
         times.append(time_decision(backend, window))
     return float(np.median(times[len(times) // 2 :]))

@@ -183,16 +183,21 @@ if __name__ == "__main__":
 """
 
 
-def test_a_process_that_looks_for_a_stream_ends_when_the_window_hangs_up(model):
-    engine = EngineProcess(EngineSpec(model, source_id="nobody", resolve_s=PATIENCE_S))
-    engine.start()
+def hear(engine: EngineProcess, words: str) -> None:
+    """Poll until the engine says so."""
     deadline = time.monotonic() + PATIENCE_S
     said = ""
-    while not said.startswith("Looking for the stream"):
-        assert time.monotonic() < deadline
+    while not said.startswith(words):
+        assert time.monotonic() < deadline, said
         snapshot = engine.poll()
         said = said if snapshot is None else snapshot.message
         time.sleep(0.03)
+
+
+def test_a_process_that_looks_for_a_stream_ends_when_the_window_hangs_up(model):
+    engine = EngineProcess(EngineSpec(model, source_id="nobody", resolve_s=PATIENCE_S))
+    engine.start()
+    hear(engine, "Looking for the stream")
     process = psutil.Process(engine.pid)
     engine._link.close()
     assert process.wait(PATIENCE_S / 2) == 0  # it was not waited for, nor terminated
@@ -202,11 +207,10 @@ def test_a_process_that_is_held_looks_for_its_stream_when_it_may(model):
     engine = EngineProcess(EngineSpec(model, source_id="nobody", resolve_s=0.2))
     engine.start(hold=True)
     try:
-        end = time.monotonic() + 5.0  # it has loaded long since
-        while time.monotonic() < end:
-            snapshot = engine.poll()
-            assert snapshot is None or snapshot.phase == "connecting"
-            time.sleep(0.1)
+        hear(engine, "Loaded")
+        time.sleep(1.0)  # five times as long as it would look for it
+        snapshot = engine.poll()
+        assert snapshot is None or snapshot.phase == "connecting"
         engine.go()
         assert "nobody" in watch(engine, "failed")[-1].message
     finally:

@@ -10,6 +10,9 @@ DEV_INSTALLED := .venv/.installed-dev
 DOCS_INSTALLED := .venv/.installed-docs
 QT_READY := .venv/.qt-ready
 
+# Modules are compiled when they are first imported: most of what is installed never is.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
+
 # What Qt needs of the system, as Debian package:file. First what drawing without a screen needs,
 # then a real window, then a virtual screen, then a font.
 QT_NEEDS := \
@@ -140,17 +143,17 @@ $(INSTALLED): pyproject.toml constraints.txt
 	}
 	echo "Setting up .venv (once; some minutes, torch is large) ..."
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(INSTALL) -e .
 	touch $@
 
 $(DEV_INSTALLED): $(INSTALLED)
 	@echo "Adding the tools of development to .venv (once) ..."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(INSTALL) -e '.[dev]'
 	touch $@
 
 $(DOCS_INSTALLED): $(DEV_INSTALLED)
 	@echo "Adding what the manual needs to .venv (once) ..."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(INSTALL) -e '.[docs]'
 	touch $@
 
 # Missing libraries are installed where that needs no password. Otherwise the apt line is shown and

@@ -170,7 +170,8 @@ class DecisionPolicy:
             if label not in contract.class_ids:
                 raise _no_such_class(contract, label)
         self.spec = spec
-        self._thresholds = tuple(own.get(c, spec.reject) for c in contract.class_ids)
+        self._labels = contract.class_ids
+        self._thresholds = tuple(own.get(c, spec.reject) for c in self._labels)
         self._hold_samples = spec.hold_ms * contract.rate / 1000
         self._votes = deque(self._votes, maxlen=spec.vote)
 
@@ -228,7 +229,7 @@ class DecisionPolicy:
         best = int(probabilities.argmax())
         confidence = float(probabilities[best])
         rejected = silent or confidence < self._thresholds[best]
-        winner = NO_LABEL if rejected else self.contract.class_ids[best]
+        winner = NO_LABEL if rejected else self._labels[best]
         past.wins = past.wins + 1 if winner == past.winner else 1
         past.winner = winner
         held = past.valid != NO_LABEL and sample - past.valid_sample <= self._hold_samples

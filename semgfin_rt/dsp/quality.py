@@ -12,6 +12,7 @@ end of the range, and a spike of less than `JUMP` standard deviations.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -87,7 +88,7 @@ class Quality:
     level: FloatArray
     gap: bool
 
-    @property
+    @cached_property
     def bad(self) -> Mask:
         """Channels for which the window cannot be trusted."""
         found = iter(self._found().values())
@@ -105,6 +106,8 @@ class Quality:
     @property
     def faults(self) -> tuple[tuple[int, Fault], ...]:
         """Channel index and first fault of every bad channel, ascending."""
+        if not self.bad.any():  # as nearly always
+            return ()
         found: dict[int, Fault] = {}
         for fault, mask in self._found().items():
             for channel in np.flatnonzero(mask).tolist():

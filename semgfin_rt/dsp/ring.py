@@ -33,9 +33,11 @@ class RingBuffer:
         """Append `samples`, (n_samples, n_channels); all but the last `capacity` are dropped."""
         skipped = max(0, len(samples) - self.capacity)
         kept = samples[skipped:]
-        at = (self.written + skipped + np.arange(len(kept))) % self.capacity
-        self._rows[at] = kept
-        self._rows[at + self.capacity] = kept
+        start = (self.written + skipped) % self.capacity
+        to_end = self.capacity - start
+        for part, at in ((kept[:to_end], start), (kept[to_end:], 0)):
+            self._rows[at : at + len(part)] = part
+            self._rows[at + self.capacity : at + self.capacity + len(part)] = part
         self.written += len(samples)
 
     def newest(self, n_samples: int) -> FloatArray:

@@ -47,11 +47,12 @@ def _light(
 ) -> Light:
     name = contract.channels[channel]
     level: Level = "bad" if fault is not None else "warn" if warn else "good"
+    drift = float(quality.drift[channel])  # NaN, beyond no bound, while none is known
     if fault is not None:
         words = _words(quality, channel, fault)
     elif quality.mains_share[channel] >= MAINS_WARN:
         words = _words(quality, channel, "mains")
-    elif not DRIFT_WARN[0] <= np.nan_to_num(quality.drift[channel]) <= DRIFT_WARN[1]:
+    elif drift < DRIFT_WARN[0] or drift > DRIFT_WARN[1]:
         words = _words(quality, channel, "drift")
     else:
         words = f"{_amount(float(quality.rms[channel]), contract.unit)} RMS"

@@ -4,8 +4,8 @@
 
 Test recordings are never read. A figure is the accuracy on windows inside one label of the last
 training repetition of the person, of which nothing was learnt or chosen, as mean over the people.
-One seed. The result goes to benchmarks/ablation.json and, as a table, to standard output
-(docs/ablation.md shows it). Interrupted, it goes on where it was.
+One seed. The result goes to benchmarks/ablation.json and, as a table, to standard output.
+Interrupted, it goes on where it was.
 """
 
 from __future__ import annotations

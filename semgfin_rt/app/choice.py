@@ -32,7 +32,7 @@ HELP_NO_STREAM = """\
 No stream is seen. What to look at:
 • Is the sending program running, and does it send over LSL?
 • On this machine, or on another? Others are seen only when this program is started with --lan.
-• Does the firewall let through UDP 16571 (the search) and TCP and UDP 16572-16604 (the data)?
+• Does the firewall let through UDP 16571 (the search) and TCP and UDP 16572-16603 (the data)?
 • VPN: it often takes the search with it; end it, or name the sender in KnownPeers of lsl_api.cfg.
 • Docker and virtual machines: the search stays inside; start them in the network of the host.
 The command `semgfin-rt doctor` looks at all of this and says what to do."""

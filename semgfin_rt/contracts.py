@@ -197,11 +197,14 @@ class Event:
     kind : {"stream", "loss", "quality", "policy", "model", "prompt", "record", "mark"}
         `prompt` and `mark` carry a value for programs, the others a sentence for people.
     text : str
+    trouble : bool
+        Of the kind `record`: somebody should act. Not written into files.
     """
 
     time: float
     kind: EventKind
     text: str
+    trouble: bool = False
 
 
 # ---------------------------------------------------------------------------- decision

@@ -89,6 +89,19 @@ class PolicySpec:
         """Whether any class has a threshold above 0."""
         return self.reject > 0 or any(threshold > 0 for _, threshold in self.thresholds)
 
+    @property
+    def words(self) -> str:
+        """What is not off, for people."""
+        parts = (
+            f"vote over {self.vote}" if self.vote > 1 else "",
+            f"reject below {self.reject:g}" if self.reject else "",
+            *(f"class {label} below {threshold:g}" for label, threshold in self.thresholds),
+            f"hysteresis of {self.hysteresis}" if self.hysteresis > 1 else "",
+            f"hold for {self.hold_ms:g} ms" if self.hold_ms else "",
+            "rest gate" if self.rest_gate else "",
+        )
+        return ", ".join(filter(None, parts)) or "every decision as the network makes it"
+
 
 def class_thresholds(
     contract: ModelContract, given: Mapping[str, float]

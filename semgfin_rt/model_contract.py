@@ -248,8 +248,8 @@ class ModelContract(_Frozen):
 
     def class_name(self, label: int) -> str:
         """Name of `label`; a dash for `NO_LABEL`, the number for a label the model lacks."""
-        names = {c.id: c.name for c in self.classes}
-        return names.get(label, "-" if label == NO_LABEL else f"label {label}")
+        names = (c.name for c in self.classes if c.id == label)
+        return next(names, "-" if label == NO_LABEL else f"label {label}")
 
     def require_fit(self, spec: SignalSpec, what: str) -> None:
         """Refuse a signal that the model was not made for.

@@ -40,6 +40,8 @@ class Pipeline:
     on_stage : callable or None
         Called with ``"start"`` when work on a chunk or a window begins, and with ``"filter"``,
         ``"fin"``, ``"cnn"`` or ``"policy"`` when that stage has ended: the caller's stopwatch.
+    sha256 : str
+        Of the checkpoint as it was loaded, for those who say later what decided.
 
     Attributes
     ----------
@@ -55,8 +57,10 @@ class Pipeline:
         backend: Backend,
         policy: PolicySpec | None = None,
         on_stage: Callable[[str], None] | None = None,
+        sha256: str = "",
     ) -> None:
         self.contract = contract
+        self.sha256 = sha256
         self.skipped = 0
         self.backend = backend
         self._policy = DecisionPolicy(contract, policy or PolicySpec())
@@ -64,7 +68,7 @@ class Pipeline:
         self._filter = CausalFilter(contract.filter_sos)
         self._scale = Scaler(contract.scale_mean, contract.scale_std)
         self._windowing = Windowing(contract.window, contract.hop)
-        self._ring = RingBuffer(contract.window, len(contract.channels))
+        self._ring = RingBuffer(contract.window + contract.hop, len(contract.channels))
         self._marks = RingBuffer(contract.window, len(contract.channels))
         self._monitor = QualityMonitor(
             contract.rate, contract.window, contract.hop, contract.scale_std
@@ -95,10 +99,11 @@ class Pipeline:
 
     @property
     def window(self) -> FloatArray | None:
-        """View of the newest filtered and z-scored samples, (window, n_channels), once full."""
+        """View of the newest window, filtered and z-scored, (window, n_channels); None at first."""
         if self._ring.written < self.contract.window:
             return None
-        return self._ring.newest(self.contract.window)
+        since = self.contract.hop - self.samples_to_next
+        return self._ring.newest(self.contract.window + since)[: self.contract.window]
 
     @property
     def untrusted(self) -> tuple[tuple[str, Fault], ...]:

@@ -22,7 +22,7 @@ MAX_LINES = 400
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({ROOT}),
     frozenset({"contracts", "errors", "model_contract"}),
-    frozenset({"dsp", "features", "nn", "decision", "recordings", "folders", "lsl"}),
+    frozenset({"dsp", "features", "nn", "decision", "recordings", "folders", "interrupts", "lsl"}),
     frozenset({"pipeline", "sources", "sinks", "scoring"}),
     frozenset({"engine", "train"}),
     frozenset({"app"}),

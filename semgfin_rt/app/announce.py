@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from semgfin_rt.app.readout import share, spoken
 from semgfin_rt.app.ribbon import row_name
 from semgfin_rt.contracts import NO_LABEL, Decision
@@ -18,21 +20,16 @@ class Announcer:
     ----------
     contract : ModelContract
         With the horizons that the decisions have.
+    truth_at : callable
+        Gives the label of a sample; None where it is not known.
     """
 
-    def __init__(self, contract: ModelContract) -> None:
-        self._contract = contract
+    def __init__(self, contract: ModelContract, truth_at: Callable[[int], int | None]) -> None:
+        self._contract, self._truth_at = contract, truth_at
         self._said: tuple[int, int] | None = None  # sample and label of the last line
 
-    def line(self, decision: Decision, truth: int | None) -> str | None:
-        """Return the line to print, or None.
-
-        Parameters
-        ----------
-        decision : Decision
-        truth : int or None
-            Label of its newest sample; None where it is not known.
-        """
+    def line(self, decision: Decision) -> str | None:
+        """Return the line to print, or None."""
         label = decision.movements[0].label
         if self._said is not None:
             silent_s = (decision.sample - self._said[0]) / self._contract.rate
@@ -40,7 +37,7 @@ class Announcer:
             if silent_s < due_s:
                 return None
         self._said = decision.sample, label
-        return decision_line(decision, truth, self._contract)
+        return decision_line(decision, self._truth_at(decision.sample), self._contract)
 
 
 def decision_line(decision: Decision, truth: int | None, contract: ModelContract) -> str:

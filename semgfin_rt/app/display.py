@@ -183,6 +183,8 @@ class LiveView:
         Of the newest snapshot; the notes on the stream stand behind the message.
     model, recording : str
         Checkpoint that decides, and file that is being written; empty where there is none.
+    recorded_from : int
+        Samples that had been received when that file began.
     """
 
     def __init__(self, contract: ModelContract) -> None:
@@ -195,6 +197,7 @@ class LiveView:
         self.events: deque[Event] = deque(maxlen=EVENTS)
         self.n_events = 0
         self.model = self.recording = ""
+        self.recorded_from = 0
         self.lights: tuple[Light, ...] = ()
         self.features: FeatureComparison | None = None
         self.imitation = Imitation(contract)
@@ -213,6 +216,8 @@ class LiveView:
         self.stale = snapshot.stale
         self.events.extend(snapshot.events)
         self.n_events += len(snapshot.events)
+        if snapshot.recording != self.recording:
+            self.recorded_from = snapshot.health.received
         self.model, self.recording = snapshot.model, snapshot.recording
         self.phase = snapshot.phase
         notes = snapshot.notes if snapshot.phase != "failed" else ()

@@ -57,6 +57,8 @@ class Preferences(BaseModel):
         What was chosen last.
     folder : str
         Where a file was chosen last.
+    record_folder, subject : str
+        Where recordings went last, and whose they were.
     calibration : CalibrationChoice
     """
 
@@ -66,6 +68,8 @@ class Preferences(BaseModel):
     layouts: dict[str, str] = Field(default_factory=dict)
     source: SourceChoice = SourceChoice()
     folder: str = ""
+    record_folder: str = ""
+    subject: str = ""
     calibration: CalibrationChoice = CalibrationChoice()
 
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from semgfin_rt.app.calibration import Calibration, Verdict
-from semgfin_rt.app.interrupts import spared_ctrl_c
 from semgfin_rt.app.settings import Live
 from semgfin_rt.contracts import Recording
 from semgfin_rt.engine.player import Player
 from semgfin_rt.engine.spec import EngineSpec
 from semgfin_rt.errors import ContractMismatchError, StreamError
+from semgfin_rt.interrupts import spared_ctrl_c
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.recordings.synthetic import Cue, synthetic_performance
 

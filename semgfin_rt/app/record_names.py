@@ -1,4 +1,4 @@
-"""What a person sees of a recording: its name, how long it is, and what the recorder said."""
+"""What a person sees of a recording: its name, how long it is, how large."""
 
 from __future__ import annotations
 
@@ -7,14 +7,6 @@ from datetime import datetime
 from pathlib import Path
 
 import platformdirs
-
-from semgfin_rt.contracts import Event
-
-_START = "Recording into "
-_GOOD_NEWS = re.compile(
-    rf"{_START}|The last [\d.]+ s are in |[\d.]+ s were recorded into |The disk answers again"
-    r"|'.*' is written again"
-)
 
 
 def file_name(subject: str, now: datetime, what: str = "") -> str:
@@ -36,16 +28,6 @@ def first_folder() -> Path:
     """Return where recordings go until somebody chooses: the documents, or the home folder."""
     documents = platformdirs.user_documents_path()
     return documents if documents.is_dir() else Path.home()
-
-
-def is_trouble(news: str) -> bool:
-    """Whether what the recorder said wants somebody to act."""
-    return _GOOD_NEWS.match(news) is None
-
-
-def is_start(event: Event) -> bool:
-    """Whether a recording began with this event."""
-    return event.kind == "record" and event.text.startswith(_START)
 
 
 def length_text(seconds: float) -> str:

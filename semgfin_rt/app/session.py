@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from semgfin_rt.app.interrupts import spared_ctrl_c
 from semgfin_rt.app.settings import Live, Replay, Settings
 from semgfin_rt.app.summary import Outcome, Summary, figures, seen_in_training
 from semgfin_rt.app.transport import Transport
@@ -27,7 +26,7 @@ from semgfin_rt.engine.process import EngineProcess
 from semgfin_rt.engine.snapshot import NO_HEALTH
 from semgfin_rt.engine.spec import EngineSpec, choose_horizons
 from semgfin_rt.errors import StreamError
-from semgfin_rt.nn.checkpoint_folder import sha256
+from semgfin_rt.interrupts import spared_ctrl_c
 
 if TYPE_CHECKING:  # the window's process does without the backends
     from semgfin_rt.engine.build import BuiltPipeline
@@ -85,6 +84,7 @@ class Session:
         self.failure: str | None = None
         self.notes: tuple[str, ...] = ()
         self._health, self._complete = NO_HEALTH, False
+        self._model, self._sha256 = str(settings.model), ""  # of what decides, once it is loaded
         self._player: Player | None = None
         self._engine = engine
         self._link: WatchedEngine | None = None
@@ -104,7 +104,7 @@ class Session:
     def run(
         self,
         on_start: Callable[[], None] | None = None,
-        on_decision: Callable[[Decision, int | None], None] | None = None,
+        on_decision: Callable[[Decision], None] | None = None,
         on_connect: Callable[[], None] | None = None,
     ) -> Summary:
         """Run in this thread until the end or Ctrl-C.
@@ -114,7 +114,7 @@ class Session:
         on_start : callable, optional
             Called when the network is ready, before the signal begins.
         on_decision : callable, optional
-            Called with each decision and its truth, where that is known.
+            Called with each decision; `truth_at` knows more then.
         on_connect : callable, optional
             Called when the stream is open, and `notes` known.
 
@@ -127,18 +127,18 @@ class Session:
         from semgfin_rt.engine.build import build_pipeline
 
         built = build_pipeline(settings.model, settings.backend, self.policy, WHOLE_RUN)
-        self.backend = built.backend
+        self.backend, self._sha256 = built.backend, built.pipeline.sha256
         if on_start is not None:
             on_start()
         self._start_player()
-        self._run(built, on_decision or (lambda _decision, _truth: None), on_connect)
+        self._run(built, on_decision or (lambda _decision: None), on_connect)
         self.close()
         return self.summary()
 
     def _run(
         self,
         built: BuiltPipeline,
-        on_decision: Callable[[Decision, int | None], None],
+        on_decision: Callable[[Decision], None],
         on_connect: Callable[[], None] | None,
     ) -> None:
         from semgfin_rt.engine.build import build_engine, build_source
@@ -150,7 +150,7 @@ class Session:
         def take(step: Step) -> None:
             self._watch.take(step.decisions, step.truth)
             for decision in step.decisions:
-                on_decision(decision, self._watch.truth_at(decision.sample))
+                on_decision(decision)
 
         def connected() -> None:
             self.notes = built.notes + stream.notes
@@ -185,6 +185,10 @@ class Session:
             engine.go()
         self._start_player()
         return self._link
+
+    def truth_at(self, sample: int) -> int | None:
+        """Label of a sample; None where none is known."""
+        return self._watch.truth_at(sample)
 
     @property
     def player(self) -> Player | None:
@@ -228,8 +232,8 @@ class Session:
             else None
         )
         told["checkpoint"] = {
-            "folder": str(self.settings.model),
-            "sha256": sha256(self.settings.model),
+            "folder": self._model,
+            "sha256": self._sha256,
             "preset": self.contract.preset,
         }
         told["source"] = self._describe_source()
@@ -246,6 +250,7 @@ class Session:
         last = link.last
         if last is not None:
             self.backend, self.notes = last.backend or self.backend, last.notes
+            self._model, self._sha256 = last.model or self._model, last.sha256
             self._health, self._complete = last.health, last.phase == "ended"
             if last.phase == "failed" and self.failure is None:
                 self.failure = self._cause(last.message)

@@ -88,7 +88,7 @@ def in_real_time(model: Path, seconds: float, backend: str, report: Progress) ->
     hops = max(1, round(seconds * contract.rate / contract.hop))
     done = 0
 
-    def count(_decision: object, _truth: object) -> None:
+    def count(_decision: object) -> None:
         nonlocal done
         done += 1
         if done % 100 == 0:

@@ -24,9 +24,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from semgfin_rt.app.comparison import Comparison
-from semgfin_rt.app.interrupts import spared_ctrl_c
 from semgfin_rt.contracts import Recording
 from semgfin_rt.errors import CheckpointError, SemgfinError, TrainingError
+from semgfin_rt.interrupts import spared_ctrl_c
 from semgfin_rt.nn.checkpoint_folder import is_replaceable
 from semgfin_rt.train.options import FinetuneOptions
 

@@ -148,10 +148,10 @@ class View:
     def _run_headless(self, session: Session) -> Summary:
         from semgfin_rt.app.announce import Announcer
 
-        announcer = Announcer(session.contract)
+        announcer = Announcer(session.contract, session.truth_at)
 
-        def say(decision: Decision, truth: int | None) -> None:
-            line = announcer.line(decision, truth)
+        def say(decision: Decision) -> None:
+            line = announcer.line(decision)
             if line is not None:
                 print(line, flush=True)
 

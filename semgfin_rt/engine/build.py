@@ -15,6 +15,7 @@ from semgfin_rt.engine.spec import EngineSpec, choose_horizons
 from semgfin_rt.errors import OptionError
 from semgfin_rt.folders import graph_cache
 from semgfin_rt.model_contract import ModelContract
+from semgfin_rt.nn.checkpoint_folder import sha256
 from semgfin_rt.nn.starting import start_backend, start_beside
 from semgfin_rt.pipeline import Pipeline
 from semgfin_rt.sinks.lsl import LslSink
@@ -66,7 +67,7 @@ def build_pipeline(
     contract, choice = start_backend(model, backend, graph_cache())
     meter = LatencyMeter(capacity)
     return BuiltPipeline(
-        Pipeline(contract, choice.backend, policy, on_stage=meter.mark),
+        Pipeline(contract, choice.backend, policy, on_stage=meter.mark, sha256=sha256(model)),
         meter,
         choice.backend.name,
         choice.notes,
@@ -124,8 +125,7 @@ def build_engine(
 
     def record() -> RunRecorder:
         settings = {"backend": built.backend, "unit": spec.unit, "speed": source.speed}
-        policy = built.pipeline.policy
-        recorder = RunRecorder(spec.model, contract, policy, horizons_ms, _origin(source), settings)
+        recorder = RunRecorder(built.pipeline, horizons_ms, _origin(source), settings)
         if spec.record is not None:
             recorder.start(spec.record)
         return recorder
@@ -133,7 +133,8 @@ def build_engine(
     def rebuild(model: Path) -> Pipeline:
         # The backend in use agrees and is fast here: no need to try all of them again.
         contract, choice = start_beside(model, built.backend, graph_cache())
-        return Pipeline(contract, choice.backend, on_stage=built.meter.mark)
+        mark = built.meter.mark
+        return Pipeline(contract, choice.backend, on_stage=mark, sha256=sha256(model))
 
     return Engine(
         source,

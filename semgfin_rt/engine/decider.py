@@ -61,7 +61,7 @@ class Decider:
             If it does not fit the checkpoint.
         """
         self.pipeline.set_policy(policy)
-        self._tell("policy", f"The policy is now {policy}.")
+        self._tell("policy", f"The policy is now: {policy.words}.")
 
     def begin_swap(self, model: Path) -> None:
         """Load another checkpoint in the background.

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from semgfin_rt import lsl
-from semgfin_rt.contracts import STALE_MS, Chunk, Decision, Event, EventKind, Sink, TruthEvent
+from semgfin_rt.contracts import Chunk, Decision, Event, EventKind, Sink, TruthEvent
 from semgfin_rt.dsp.windows import Windowing
 from semgfin_rt.engine.commands import (
     AcceptSource,
@@ -102,7 +102,7 @@ class Engine:
         self._ledger = Ledger(Windowing(pipeline.contract.window, pipeline.contract.hop))
         self._limit: int | None = None  # samples to receive
         self._end: int | None = None  # samples that the player pushed in all
-        self._stale_clock = StaleClock()
+        self._stale_clock = StaleClock(1000 * pipeline.contract.hop / pipeline.contract.rate)
         self._newest = 0.0  # LSL clock of the newest sample
         self._last: Decision | None = None
         self._paused = False  # the player's word
@@ -244,8 +244,9 @@ class Engine:
         if self.recorder is not None:
             self.recorder.chunk(chunk)
         if self.source.live:
-            self._stale_clock.hear()
-            self.meter.add("acquire", 1000 * (arrived - float(chunk.times[-1])))
+            age_ms = 1000 * (arrived - self._newest)
+            self._stale_clock.hear(age_ms)
+            self.meter.add("acquire", age_ms)
 
     def _publish(self, decision: Decision, arrived: float) -> Decision:
         begun = lsl.local_clock()
@@ -258,7 +259,7 @@ class Engine:
             features=decision.features[chosen],
             age_ms=age_ms,
         )
-        if self.source.live and age_ms >= STALE_MS:
+        if self.source.live and self._stale_clock.judges(age_ms):
             decision = stale(decision, age_ms, self.pipeline.contract.class_ids)
         self._hand_out(decision)
         published = lsl.local_clock()
@@ -302,8 +303,8 @@ class Engine:
                 self.recorder.truth(event)
         return truth
 
-    def _tell(self, kind: EventKind, text: str) -> None:
-        self._events.append(Event(lsl.local_clock(), kind, text))
+    def _tell(self, kind: EventKind, text: str, *, trouble: bool = False) -> None:
+        self._events.append(Event(lsl.local_clock(), kind, text, trouble))
 
     def _take_events(self) -> tuple[Event, ...]:
         """Everything that happened, recorded; the recorder's own news are not its business."""
@@ -335,11 +336,12 @@ class Engine:
             case SaveBlackBox(path) if recorder is not None:
                 recorder.save_black_box(path)
             case _:
-                self._tell("record", "This run has no recorder: nothing was written.")
+                text = "This run has no recorder: nothing was written."
+                self._tell("record", text, trouble=True)
 
     def _describe(self) -> None:
         if self.recorder is not None:
-            self.recorder.describe(self.model, self.pipeline.contract, self.pipeline.policy)
+            self.recorder.describe(self.pipeline)
 
     def _see_the_end(self, now: float, *, idle: bool) -> None:
         if self._paused:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from semgfin_rt.contracts import Chunk, Decision, Event, Source, TruthEvent
-from semgfin_rt.decision import PolicySpec
 from semgfin_rt.engine.snapshot import Health
-from semgfin_rt.model_contract import ModelContract
+from semgfin_rt.pipeline import Pipeline
 
 
 class StreamSource(Source, Protocol):
@@ -58,8 +57,9 @@ class Truth(Protocol):
 class Recorder(Protocol):
     """Where everything is kept. Nothing here blocks; trouble comes as news."""
 
-    recording: Path | None
-    """File that is being written."""
+    @property
+    def recording(self) -> Path | None:
+        """File that is being written."""
 
     def start(self, path: Path) -> None:
         """Begin a new file."""
@@ -85,7 +85,7 @@ class Recorder(Protocol):
     def health(self, health: Health) -> None:
         """Keep the counters, now and then."""
 
-    def describe(self, model: Path, contract: ModelContract, policy: PolicySpec) -> None:
+    def describe(self, pipeline: Pipeline) -> None:
         """Note who decides from now on."""
 
     def news(self) -> list[Event]:

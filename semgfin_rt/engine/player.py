@@ -92,7 +92,7 @@ class Player:
         self.stay = stay
         self.chunk_samples = chunk_samples or max(1, round(recording.spec.rate * CHUNK_S))
         self._context = mp.get_context("spawn")
-        self._progress = PlayCounts(*(self._context.Value("q", 0) for _ in range(3)))
+        self._progress = PlayCounts(*(self._context.Value("q", 0, lock=False) for _ in range(3)))
         self._stop = self._context.Event()
         self._process: mp.process.BaseProcess | None = None
         self._failure: str | None = None
@@ -125,9 +125,7 @@ class Player:
         StreamError
             If it does not come up.
         """
-        self._folder = tempfile.TemporaryDirectory(prefix="semgfin-player-")
-        play = self._play(Path(self._folder.name) / "samples.npy")
-        np.save(play.file, np.ascontiguousarray(self.recording.samples, np.float32))
+        play = self._play(self._hand_over())
         self._link, child = self._context.Pipe()
         process = self._context.Process(
             target=main,
@@ -141,6 +139,24 @@ class Player:
         if not self._link.poll(_START_S) or not self._receive():
             self.stop()
             raise StreamError(self._failure or "the player did not start: start it again.")
+
+    def _hand_over(self) -> Path:
+        """Write the samples where the child maps them."""
+        samples = np.ascontiguousarray(self.recording.samples, np.float32)
+        try:
+            self._folder = tempfile.TemporaryDirectory(prefix="semgfin-player-")
+            file = Path(self._folder.name) / "samples.npy"
+            try:
+                np.save(file, samples)
+            except OSError:
+                self._folder.cleanup()
+                raise
+        except OSError as error:
+            raise StreamError(
+                f"the recording cannot be handed to its player ({error.strerror}): make room for "
+                f"{samples.nbytes / 1e6:.0f} MB in {tempfile.gettempdir()}."
+            ) from error
+        return file
 
     # ---------------------------------------------------------------------------- control
     # Each acts within 50 ms, and raises StreamError where no player runs.

@@ -317,13 +317,13 @@ class _Desk:
         self._truth.clear()
         self._events.clear()
 
-    def _files(self) -> tuple[str, str]:
-        """Checkpoint that decides, and recording that is being written."""
+    def _files(self) -> tuple[str, str, str]:
+        """Checkpoint that decides, its SHA-256, and recording that is being written."""
         if self.engine is None:
-            return "", ""
+            return "", "", ""
         recorder = self.engine.recorder
         recording = None if recorder is None else recorder.recording
-        return str(self.engine.model), str(recording or "")
+        return str(self.engine.model), self.engine.pipeline.sha256, str(recording or "")
 
     def _current_health(self) -> Health:
         if self.engine is None:

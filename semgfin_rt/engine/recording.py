@@ -10,10 +10,8 @@ from pathlib import Path
 
 from semgfin_rt import lsl
 from semgfin_rt.contracts import Chunk, Decision, Event, EventKind, TruthEvent
-from semgfin_rt.decision import PolicySpec
 from semgfin_rt.engine.snapshot import Health
-from semgfin_rt.model_contract import ModelContract
-from semgfin_rt.nn.checkpoint_folder import sha256
+from semgfin_rt.pipeline import Pipeline
 from semgfin_rt.sinks.recorder import Recorder
 from semgfin_rt.sinks.session import SessionHeader, session_header
 
@@ -25,50 +23,43 @@ class RunRecorder:
 
     Parameters
     ----------
-    model : Path
-        Folder of the checkpoint that decides.
-    contract : ModelContract
-    policy : PolicySpec
+    pipeline : Pipeline
+        What decides.
     horizons_ms : tuple of int
         Those of the decisions.
     origin : mapping of str to str
         Of the signal: name, source_id, uid, host.
     settings : mapping
         Whatever else was set, as JSON can hold it.
-
-    Attributes
-    ----------
-    recording : Path or None
-        File that was begun and not ended.
     """
 
     def __init__(
         self,
-        model: Path,
-        contract: ModelContract,
-        policy: PolicySpec,
+        pipeline: Pipeline,
         horizons_ms: tuple[int, ...],
         origin: Mapping[str, str],
         settings: Mapping[str, object],
     ) -> None:
-        self.recording: Path | None = None
         self._horizons_ms, self._origin, self._settings = horizons_ms, origin, settings
-        self._recorder = Recorder(self._header(model, contract, policy))
+        self._recorder = Recorder(self._header(pipeline))
         self._health_at = float("-inf")
 
-    def describe(self, model: Path, contract: ModelContract, policy: PolicySpec) -> None:
+    @property
+    def recording(self) -> Path | None:
+        """File that is being written, by the word of the recorder's process."""
+        return self._recorder.recording
+
+    def describe(self, pipeline: Pipeline) -> None:
         """Note that from now on another checkpoint, or another policy, decides."""
-        self._recorder.describe(self._header(model, contract, policy))
+        self._recorder.describe(self._header(pipeline))
 
     def start(self, path: Path) -> None:
         """Begin a new file."""
         self._recorder.start(path)
-        self.recording = path
 
     def stop(self) -> None:
         """Close the file."""
         self._recorder.stop()
-        self.recording = None
 
     def save_black_box(self, path: Path) -> None:
         """Write the last 60 s into a new file."""
@@ -108,11 +99,11 @@ class RunRecorder:
     def _tell(self, kind: EventKind, value: object) -> None:
         self._recorder.event(Event(lsl.local_clock(), kind, json.dumps(value)))
 
-    def _header(self, model: Path, contract: ModelContract, policy: PolicySpec) -> SessionHeader:
+    def _header(self, pipeline: Pipeline) -> SessionHeader:
         return session_header(
-            contract,
-            sha256(model),
-            policy,
+            pipeline.contract,
+            pipeline.sha256,
+            pipeline.policy,
             self._horizons_ms,
             self._origin,
             settings=self._settings,

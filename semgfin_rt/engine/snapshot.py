@@ -94,6 +94,8 @@ class Snapshot:
         What was published last, where that is because no signal comes.
     model : str
         Folder of the checkpoint that decides now.
+    sha256 : str
+        Of that checkpoint, as it was loaded.
     recording : str
         File that is being written; empty while none is.
     quality : Quality or None
@@ -116,6 +118,7 @@ class Snapshot:
     events: tuple[Event, ...] = ()
     stale: Decision | None = None
     model: str = ""
+    sha256: str = ""
     recording: str = ""
     quality: Quality | None = None
     overrun: int = 0

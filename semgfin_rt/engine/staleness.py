@@ -16,14 +16,32 @@ FIRST_MS = STALE_MS - 10.0
 
 
 class StaleClock:
-    """Says when a stale decision is due: by `STALE_MS`, at `SAFE_MS`, then every `STALE_MS`."""
+    """Says when a stale decision is due: by `STALE_MS`, at `SAFE_MS`, then every `STALE_MS`.
 
-    def __init__(self) -> None:
-        self._due_ms = FIRST_MS
+    Once one was published, fresh is what is a hop younger than `FIRST_MS`: a stream whose samples
+    always come that late is stale all the time, not every other decision.
 
-    def hear(self) -> None:
-        """Note that fresh samples have come."""
+    Parameters
+    ----------
+    hop_ms : float
+        From one decision to the next.
+    """
+
+    def __init__(self, hop_ms: float) -> None:
         self._due_ms = FIRST_MS
+        self._fresh_ms = FIRST_MS - hop_ms
+
+    def hear(self, age_ms: float) -> None:
+        """Note that samples have come, and how old the newest was then."""
+        if age_ms < self._fresh_ms:
+            self._due_ms = FIRST_MS
+
+    def judges(self, age_ms: float) -> bool:
+        """Whether a decision on a window that is published at this age is stale."""
+        if age_ms < (FIRST_MS if self._due_ms == FIRST_MS else self._fresh_ms):
+            return False
+        self._due_ms = _next_due(age_ms)
+        return True
 
     def wait_s(self, age_ms: float) -> float:
         """Return how long it is until the next stale decision is due, in s; at least 0."""
@@ -33,8 +51,12 @@ class StaleClock:
         """Whether one is due at this age of the newest sample; it is due once."""
         if age_ms < self._due_ms:
             return False
-        self._due_ms = SAFE_MS if age_ms < SAFE_MS else age_ms + STALE_MS
+        self._due_ms = _next_due(age_ms)
         return True
+
+
+def _next_due(age_ms: float) -> float:
+    return SAFE_MS if age_ms < SAFE_MS else age_ms + STALE_MS
 
 
 def stale(decision: Decision, age_ms: float, class_ids: tuple[int, ...]) -> Decision:

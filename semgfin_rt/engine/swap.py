@@ -91,7 +91,8 @@ class ModelSwap:
         pipeline = self._pipeline
         pipeline.set_policy(before.policy)
         if recent is not None:
-            pipeline.push(recent, newest_only=True)  # filters all, decides once
+            # filters all, decides once
+            pipeline.push(in_step(recent, before), newest_only=True)
         pipeline.skipped = before.skipped
         return pipeline
 
@@ -102,6 +103,14 @@ class ModelSwap:
             self._pipeline = pipeline
         except SemgfinError as error:
             self._failure = error
+
+
+def in_step(recent: Chunk, before: Pipeline) -> Chunk:
+    """Leave out the first samples, fewer than a hop, so that windows end where they did before."""
+    contract = before.contract
+    since = contract.hop - before.samples_to_next
+    out = (len(recent.samples) - contract.window - since) % contract.hop
+    return Chunk(recent.samples[out:], recent.first + out, recent.times[out:])
 
 
 def require_swappable(now: ModelContract, new: ModelContract, model: Path) -> None:

@@ -20,13 +20,11 @@ from PyQt6.QtWidgets import (
     QPushButton,
 )
 
-from semgfin_rt import lsl
 from semgfin_rt.app.display import LiveView
+from semgfin_rt.app.preferences import Preferences
 from semgfin_rt.app.record_names import (
     file_name,
     first_folder,
-    is_start,
-    is_trouble,
     length_text,
     size_text,
 )
@@ -45,10 +43,6 @@ class RecordPanel(Panel):
     ----------
     rate : float
         Of the signal, in Hz.
-    folder : str
-        For new files; where it is empty or gone, `first_folder`.
-    subject : str
-        Begins their names.
 
     Attributes
     ----------
@@ -59,24 +53,22 @@ class RecordPanel(Panel):
 
     command = pyqtSignal(object)
     """Something for the engine: a `Command`."""
-    chosen = pyqtSignal(str, str)
-    """Folder and subject to remember."""
 
-    def __init__(self, rate: float, folder: str = "", subject: str = "") -> None:
+    def __init__(self, rate: float) -> None:
         super().__init__("record")
         self._rate = rate
         self._theme = DARK
-        self.folder = Path(folder) if folder and Path(folder).is_dir() else first_folder()
+        self.folder = first_folder()
         self.dialog: QFileDialog | None = None
+        self._preferences: Preferences | None = None
         self._file = ""
-        self._begun = 0  # samples received when the file began
         self._sized_at = 0.0
         self._size = ""
         self._seen = 0  # events
 
         self.record = QPushButton()
         self.black_box = QPushButton("Save the last 60 s")
-        self.subject = QLineEdit(subject)
+        self.subject = QLineEdit()
         self.mark_text = QLineEdit()
         self.mark = QPushButton("Mark")
         self.state, self.news = ElidedLabel(), QLabel()
@@ -94,25 +86,30 @@ class RecordPanel(Panel):
             colours.setColor(QPalette.ColorRole.PlaceholderText, QColor(theme.muted))
             field.setPalette(colours)
 
+    def remember_in(self, preferences: Preferences) -> None:
+        """Go on with folder (if it is still there) and subject of last time; keep new ones."""
+        self._preferences = preferences
+        if preferences.record_folder and Path(preferences.record_folder).is_dir():
+            self.folder = Path(preferences.record_folder)
+        self.subject.setText(preferences.subject)
+        self._show_file(self._file)
+
     # ---------------------------------------------------------------- what is going on
     def show_recording(self, view: LiveView) -> None:
         """Show what is being recorded, and what the recorder said; a few times a second."""
         received = 0 if view.health is None else view.health.received
         if view.recording != self._file:
-            self._begun, self._sized_at = received, 0.0
+            self._sized_at = 0.0
             self._show_file(view.recording)
         fresh = min(view.n_events - self._seen, len(view.events))
         self._seen = view.n_events
         for event in list(view.events)[len(view.events) - fresh :]:
             if event.kind == "record":
-                self._say(event.text, trouble=is_trouble(event.text))
+                self._say(event.text, trouble=event.trouble)
             elif event.kind == "mark":
                 self._say(f"Marked '{event.text}'.")
-            if self._file and is_start(event):  # maybe long ago: nobody calls while it is hidden
-                ago_s = max(0.0, lsl.local_clock() - event.time)
-                self._begun = received - round(ago_s * self._rate)
         if self._file:
-            self._show_length(received)
+            self._show_length(received - view.recorded_from)
 
     def _show_file(self, file: str) -> None:
         self._file = file
@@ -123,11 +120,11 @@ class RecordPanel(Panel):
             self.state.say(f"nothing is recorded; files go into {self.folder}")
             self.note.setText("")
 
-    def _show_length(self, received: int) -> None:
+    def _show_length(self, n_samples: int) -> None:
         now = time.monotonic()
         if now - self._sized_at >= _SIZE_EVERY_S:
             self._sized_at, self._size = now, size_text(Path(self._file))
-        length = length_text((received - self._begun) / self._rate)
+        length = length_text(n_samples / self._rate)
         self.note.setText(f"● {length}")
         self.state.say(f"● {length}   {self._size}   {self._file}")
 
@@ -177,7 +174,9 @@ class RecordPanel(Panel):
         self.dialog = None
 
     def _remember(self) -> None:
-        self.chosen.emit(str(self.folder), self.subject.text())
+        if self._preferences is not None:
+            self._preferences.record_folder = str(self.folder)
+            self._preferences.subject = self.subject.text()
 
     # -------------------------------------------------------------------------- layout
     def _connect(self) -> None:

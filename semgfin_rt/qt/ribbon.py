@@ -165,7 +165,8 @@ class Strip(QWidget):
         bars = self.bars()
         if not bars.contains(x, y):
             return ""
-        name = list(self.rows)[int((y - bars.top()) / bars.height() * len(self.rows))]
+        row = int((y - bars.top()) / bars.height() * len(self.rows))
+        name = list(self.rows)[min(row, len(self.rows) - 1)]  # the lowest line is within the bars
         for run in self.rows[name]:
             if self.pixel(run.start, bars) <= x <= self.pixel(run.stop, bars):
                 state = f", {run.state}" if run.state else ""

@@ -25,6 +25,7 @@ from semgfin_rt.qt.docks import Dock, arrange, build_docks
 from semgfin_rt.qt.latency import LatencyPanel
 from semgfin_rt.qt.menus import Menus
 from semgfin_rt.qt.panel import ElidedLabel
+from semgfin_rt.qt.recording import RecordPanel
 from semgfin_rt.qt.shortcuts import ShortcutsDialog
 from semgfin_rt.qt.source_dialog import SourceDialog
 from semgfin_rt.qt.theme import DARK, LIGHT, THEMES, Theme, mark, palette, stylesheet
@@ -158,10 +159,6 @@ class MainWindow(QMainWindow):
         latency = self.docks["Latency"].panel if "Latency" in self.docks else None
         if isinstance(latency, LatencyPanel):
             latency.frame(draw_ms)
-
-    def panel(self, name: str) -> QWidget:
-        """Return a panel by its name."""
-        return self.docks[name].panel
 
     # ------------------------------------------------------------------------ actions
     def pause(self) -> None:
@@ -302,6 +299,9 @@ class MainWindow(QMainWindow):
             dock.deleteLater()
         self._stage = stage = self.studio.stage
         self.docks = {} if stage is None else build_docks(stage)
+        record = self.docks["Record"].panel if "Record" in self.docks else None
+        if isinstance(record, RecordPanel) and self.preferences is not None:
+            record.remember_in(self.preferences)
         self.menus.take_docks(self.docks.values())
         keys = {key.toString() for d in self.docks.values() for key in _keys(d.panel)}
         free = [key for key in ("F", "Space") if key not in keys]  # a replay's own pause has Space

@@ -30,7 +30,7 @@ from typing import TypeAlias
 
 from semgfin_rt import lsl
 from semgfin_rt.contracts import Chunk, Decision, Event
-from semgfin_rt.sinks.recorder_process import Message, Save, Start, Stop
+from semgfin_rt.sinks.recorder_process import Message, Report, Save, Start, Stop
 from semgfin_rt.sinks.session import SessionHeader
 
 _Queue: TypeAlias = deque[Message]
@@ -49,9 +49,15 @@ class Recorder:
     Parameters
     ----------
     header : SessionHeader
+
+    Attributes
+    ----------
+    recording : Path or None
+        File that is being written, by the word of the recorder's process.
     """
 
     def __init__(self, header: SessionHeader) -> None:
+        self.recording: Path | None = None
         self._header = header
         self._news: deque[Event] = deque()
         self._closed = False
@@ -80,7 +86,7 @@ class Recorder:
     def save_black_box(self, path: Path) -> None:
         """Write the last 60 s into a new file."""
         if not self._alive:
-            self._tell("The last 60 s were lost with the recorder's process: start a recording.")
+            self._warn("The last 60 s were lost with the recorder's process: start a recording.")
         self._put(Save(path.absolute()))
 
     def chunk(self, chunk: Chunk) -> None:
@@ -108,14 +114,17 @@ class Recorder:
         self._put(None)
         self._listener.join(_CLOSE_S)
         if self._listener.is_alive():  # it goes on without us, and ends by itself
-            self._tell("The recording is finished as soon as the disk lets the recorder write.")
+            self._warn("The recording is finished as soon as the disk lets the recorder write.")
 
     def _put(self, message: Message) -> None:
         if self._alive:
             self._outgoing.append(message)
 
-    def _tell(self, text: str) -> None:
-        self._news.append(Event(lsl.local_clock(), "record", text))
+    def _warn(self, text: str) -> None:
+        self._tell(text, trouble=True)
+
+    def _tell(self, text: str, *, trouble: bool = False) -> None:
+        self._news.append(Event(lsl.local_clock(), "record", text, trouble))
 
     def _launch(self) -> None:
         link, theirs = Pipe()
@@ -156,22 +165,24 @@ class Recorder:
             while True:
                 stuck = not link.poll(_SILENCE_S)
                 if stuck:
-                    self._tell(
+                    self._warn(
                         f"The disk has not answered for {_SILENCE_S:g} s: what comes is kept in "
                         "memory until it does."
                     )
-                text = link.recv()
+                report: Report = link.recv()
                 if stuck:
                     self._tell("The disk answers again: nothing was lost.")
-                if text:
-                    self._tell(text)
+                self.recording = report.recording
+                if report.text:
+                    self._tell(report.text, trouble=report.trouble)
+        self.recording = None
         code = process.wait()
         outgoing.append(None)  # so that the feeder finds the pipe broken
         feeder.join()
         link.close()
         self._alive = False
         if not self._closed:
-            self._tell(
+            self._warn(
                 f"The recorder's process ended unexpectedly (exit code {code}): its file holds all "
                 "but the last moment; start a new recording."
             )

@@ -44,6 +44,25 @@ class Save:
     path: Path
 
 
+@dataclass(frozen=True)
+class Report:
+    """What the process says of itself.
+
+    Attributes
+    ----------
+    text : str
+        A sentence for people; empty in a mere sign of life.
+    trouble : bool
+        Somebody should act.
+    recording : Path or None
+        File that is being written.
+    """
+
+    text: str
+    trouble: bool
+    recording: Path | None
+
+
 Message: TypeAlias = Entry | Start | Stop | Save | None
 """None ends the process."""
 
@@ -121,13 +140,13 @@ class Desk:
         try:
             file.close()
         except OSError as error:
-            self._say(f"'{self._path}' lacks its last part ({error.strerror}): make room first.")
+            self._warn(f"'{self._path}' lacks its last part ({error.strerror}): make room first.")
         else:
             self._say(f"{file.seconds:.1f} s were recorded into '{self._path}'.")
 
     def _start(self, path: Path) -> None:
         if self._file is not None:
-            self._say(f"'{self._path}' is being recorded: stop that before you start '{path}'.")
+            self._warn(f"'{self._path}' is being recorded: stop that before you start '{path}'.")
             return
         self._file = self._create(path, self._box.now.header)
         if self._file is not None:
@@ -148,7 +167,7 @@ class Desk:
             file.close()
         except OSError as error:
             path.unlink(missing_ok=True)
-            self._say(f"'{path}' cannot be written ({error.strerror}): make room and save again.")
+            self._warn(f"'{path}' cannot be written ({error.strerror}): make room and save again.")
         else:
             self._say(f"The last {file.seconds:.1f} s are in '{path}'.")
 
@@ -156,9 +175,9 @@ class Desk:
         try:
             return SessionFile(path, header)
         except FileExistsError:
-            self._say(f"'{path}' exists and is not overwritten: give another name.")
+            self._warn(f"'{path}' exists and is not overwritten: give another name.")
         except OSError as error:
-            self._say(f"'{path}' cannot be created ({error.strerror}): choose another folder.")
+            self._warn(f"'{path}' cannot be created ({error.strerror}): choose another folder.")
         return None
 
     def _flush(self) -> None:
@@ -170,7 +189,7 @@ class Desk:
         except OSError as error:
             if self._failing_since is None:
                 self._failing_since = now
-                self._say(
+                self._warn(
                     f"'{self._path}' cannot be written ({error.strerror}): make room within "
                     f"{PATIENCE_S:g} s and nothing is lost."
                 )
@@ -181,9 +200,13 @@ class Desk:
                 self._say(f"'{self._path}' is written again: nothing was lost.")
             self._failing_since = None
 
-    def _say(self, text: str) -> None:
+    def _warn(self, text: str) -> None:
+        self._say(text, trouble=True)
+
+    def _say(self, text: str, *, trouble: bool = False) -> None:
+        report = Report(text, trouble, None if self._file is None else self._path)
         with contextlib.suppress(OSError):  # the engine is gone, but not all it sent is read
-            self._link.send(text)
+            self._link.send(report)
 
 
 @dataclass

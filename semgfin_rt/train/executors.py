@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import socket
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -19,11 +18,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from semgfin_rt.errors import OptionError, TrainingError
+from semgfin_rt.interrupts import spared_ctrl_c
 from semgfin_rt.train.results import TaskResult
 
 if TYPE_CHECKING:  # heavy, and optional: the extra `cluster`
@@ -80,7 +79,7 @@ def run_locally(
     waiting = iter(tasks)
     running: dict[Future[TaskResult], tuple[ProcessPoolExecutor, TaskT]] = {}
     try:
-        with _worker_environment():
+        with spared_ctrl_c(), _one_thread():
             for pool, task in zip(pools, waiting, strict=False):
                 running[pool.submit(work, task)] = pool, task
         while running:
@@ -101,10 +100,8 @@ def run_locally(
 
 
 @contextmanager
-def _worker_environment() -> Iterator[None]:
-    """Let processes that are started in here inherit one thread, and no Ctrl-C."""
-    resource_tracker.ensure_running()  # multiprocessing's own process; its start unblocks
-    masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _one_thread() -> Iterator[None]:
+    """Let processes that are started in here compute on one thread."""
     threads = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"  # read once, when NumPy and torch are loaded
     try:
@@ -114,7 +111,6 @@ def _worker_environment() -> Iterator[None]:
             del os.environ["OMP_NUM_THREADS"]
         else:
             os.environ["OMP_NUM_THREADS"] = threads
-        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
 
 
 def _prepare_worker(parent: Connection) -> None:

@@ -30,8 +30,8 @@ def test_without_the_present_it_says_when():
 
 
 def test_once_a_second_and_on_a_change():
-    announcer = Announcer(tiny_contract())  # 100 Hz
+    announcer = Announcer(tiny_contract(), lambda _sample: None)  # 100 Hz
     labels = {**dict.fromkeys(range(300), 6), 150: 0, 151: 0, 250: 0}
-    said = [i for i, label in labels.items() if announcer.line(decide(i, label), None)]
+    said = [i for i, label in labels.items() if announcer.line(decide(i, label))]
     # 0, a second later; the change at 150 and back; the change at 250 and back, 0.2 s apart
     assert said == [0, 100, 150, 170, 250, 270]

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from semgfin_rt.app.record_names import file_name, first_folder, is_trouble, length_text, size_text
+from semgfin_rt.app.record_names import file_name, first_folder, length_text, size_text
 
 NOW = datetime(2027, 3, 1, 14, 3, 21)
 
@@ -46,14 +46,3 @@ def test_sizes(tmp_path):
 
 def test_the_first_folder_is_there():
     assert first_folder().is_dir()
-
-
-def test_news_and_troubles():
-    """Those that need a full or stuck disk; tests/qt has the others, as the recorder tells them."""
-    assert not is_trouble("The disk answers again: nothing was lost.")
-    assert not is_trouble("'a.xdf' is written again: nothing was lost.")
-    assert is_trouble(
-        "The disk has not answered for 0.6 s: what comes is kept in memory until it does."
-    )
-    assert is_trouble("'a.xdf' cannot be written (No space left on device): make room within 60 s.")
-    assert is_trouble("This run has no recorder: nothing was written.")

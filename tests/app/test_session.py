@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 import uuid
@@ -18,6 +19,7 @@ from semgfin_rt import lsl
 from semgfin_rt.app.session import Session, begin_replay
 from semgfin_rt.app.settings import Live, Replay, Settings
 from semgfin_rt.app.summary import Outcome, figures, seen_in_training, shortfall, summary_lines
+from semgfin_rt.engine.commands import SwapModel
 from semgfin_rt.engine.player import Player
 from semgfin_rt.engine.snapshot import NO_HEALTH
 from semgfin_rt.errors import (
@@ -65,8 +67,8 @@ def test_a_replay_keeps_its_promise_and_says_all_of_it(model):
     def on_start():
         started.append(session.backend)
 
-    def on_decision(decision, truth):
-        seen.append((decision.sample, truth))
+    def on_decision(decision):
+        seen.append((decision.sample, session.truth_at(decision.sample)))
         if not published:
             published.extend(lsl.find_streams(2.0, source_id=publish_id))
 
@@ -110,7 +112,7 @@ def test_chosen_horizons_alone_are_decided_and_scored(model):
     settings = Settings(model, "onnx", horizons_ms=(50,), seconds=0.5)
     decisions = []
     with Session(settings, Replay(counting_recording(4000))) as session:
-        told = session.run(on_decision=lambda d, _: decisions.append(d))
+        told = session.run(on_decision=decisions.append)
     assert {tuple(m.horizon_ms for m in d.movements) for d in decisions} == {(50,)}
     assert session.contract.horizons_ms == (50,)
     assert told["accuracy_by_horizon"].keys() == {"50"}
@@ -133,7 +135,7 @@ def test_a_loop_goes_round(model):
 def test_ctrl_c_ends_with_the_summary_so_far(model):
     count = []
 
-    def on_decision(decision, _truth):
+    def on_decision(decision):
         count.append(decision)
         if len(count) == 60:
             raise KeyboardInterrupt
@@ -152,7 +154,7 @@ def test_ctrl_c_ends_with_the_summary_so_far(model):
 def test_a_player_that_dies_is_a_failure_with_a_summary(model):
     with Session(Settings(model, "onnx"), Replay(counting_recording(200_000))) as session:
 
-        def kill(decision, _truth):
+        def kill(decision):
             if decision.sample == 999:
                 os.kill(session._player.pid, signal.SIGKILL)
 
@@ -182,6 +184,25 @@ def test_the_engine_of_a_window_gives_the_same_summary(model, begun):
     assert told["decisions"] == told["expected_decisions"] == told["scored"] == 66
     assert told["lost_samples"] == 0
     assert told["latency_ms"].keys() == STAGES
+
+
+def test_after_a_swap_the_summary_names_what_decides(model, tmp_path):
+    other = tiny_checkpoint(tmp_path / "other", seed=1)
+    with Session(Settings(model, "onnx"), Replay(counting_recording(40_000), loop=True)) as session:
+        link = session.link()
+        deadline = time.monotonic() + 60
+        sent = False
+        while link.last is None or link.last.model != str(other):
+            assert time.monotonic() < deadline
+            if link.poll() is not None and link.last.phase == "running" and not sent:
+                sent = True
+                link.send(SwapModel(other))
+            time.sleep(0.03)
+        digest = sha256(other)
+        shutil.rmtree(other)  # as a calibration that was not kept
+        told = session.summary()
+    assert told["checkpoint"]["folder"] == str(other)
+    assert told["checkpoint"]["sha256"] == digest
 
 
 def test_an_engine_that_was_begun_ends_where_the_recording_cannot_be_read(model):
@@ -216,7 +237,7 @@ def test_live_reports_the_age_and_no_score(model):
         live = Live(source_id=player.source_id)
         truths = set()
         with Session(Settings(model, "onnx", seconds=0.8), live) as session:
-            told = session.run(on_decision=lambda _, truth: truths.add(truth))
+            told = session.run(on_decision=lambda d: truths.add(session.truth_at(d.sample)))
         assert player.pid is not None  # not ours to end
     assert truths == {None}
     assert told["ok"]

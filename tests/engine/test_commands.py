@@ -4,6 +4,7 @@ said."""
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 
@@ -18,6 +19,8 @@ from semgfin_rt.engine.commands import Note, SetPolicy, StartRecording, SwapMode
 from semgfin_rt.engine.player import Player
 from semgfin_rt.engine.process import EngineProcess
 from semgfin_rt.engine.spec import EngineSpec
+from semgfin_rt.nn.checkpoint_folder import sha256
+from semgfin_rt.recordings.xdf_file import read_contents
 from semgfin_rt.sources.recording import RecordingSource
 
 
@@ -64,7 +67,7 @@ def test_policy_is_changed(engine):
     engine.do(SetPolicy(PolicySpec(reject=0.99)))
     steps = finish(engine)
     assert {m.state for d in decided(steps) for m in d.movements} == {State.REJECT}
-    assert "reject=0.99" in told(steps, "policy")[0]
+    assert told(steps, "policy") == ["The policy is now: reject below 0.99."]
 
 
 def test_policy_that_does_not_fit_is_told(engine):
@@ -99,6 +102,47 @@ def test_model_is_swapped_without_a_window_missed(engine, other):
             expected[d.sample].movements[0].probabilities,
             atol=1e-4,
         )
+
+
+@pytest.mark.parametrize("chunk", [7, 30])
+def test_windows_end_where_they_did_after_a_swap(model, other, chunk):
+    engine = build_engine(
+        EngineSpec(model, backend="onnx"),
+        build_pipeline(model, "onnx"),
+        RecordingSource(counting_recording(12_000), chunk),
+    )
+    engine.connect()
+    # more than the 2 s that a new pipeline is fed
+    before = [engine.step() for _ in range(5000 // chunk)]
+    engine.do(SwapModel(other))
+    while engine.decider.swapping:
+        time.sleep(0.01)
+    after = finish(engine)
+    engine.close()
+    assert [d.sample for d in decided(before + after)] == list(range(199, 12_000, 20))
+    health = engine.health()
+    assert (health.decisions, health.skipped) == (health.expected, 0)
+
+
+def test_a_checkpoint_whose_folder_is_gone_goes_on_deciding(model, tmp_path):
+    """A recorded run; what it says of the checkpoint is what was loaded."""
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    engine = build_engine(
+        EngineSpec(folder, backend="onnx", record=tmp_path / "a.xdf"),
+        build_pipeline(folder, "onnx"),
+        RecordingSource(counting_recording(4000)),
+    )
+    engine.connect()
+    shutil.rmtree(folder)
+    engine.do(SetPolicy(PolicySpec(vote=3)))
+    steps = finish(engine)
+    engine.close()
+    assert told(steps, "policy") == ["The policy is now: vote over 3."]
+    assert engine.health().decisions == engine.health().expected
+    header = read_contents(tmp_path / "a.xdf").session
+    assert header is not None
+    assert header.checkpoint_sha256 == sha256(model)
 
 
 def test_model_that_is_not_there_is_told(engine, tmp_path):

@@ -15,7 +15,7 @@ import pytest
 from signals import counting_recording, tiny_checkpoint
 
 from semgfin_rt import lsl
-from semgfin_rt.contracts import Decision
+from semgfin_rt.contracts import Decision, State
 from semgfin_rt.engine.build import build_engine, build_pipeline
 from semgfin_rt.engine.loop import Engine
 from semgfin_rt.engine.parts import Step
@@ -114,6 +114,34 @@ def test_refuses_what_does_not_fit(model):
 def test_no_stream_is_asked_for(model):
     with pytest.raises(OptionError, match="no stream was given"):
         build_engine(EngineSpec(model), build_pipeline(model, "onnx"))
+
+
+class Late(RecordingSource):
+    """A live stream, a hop every 10 ms, whose newest sample is always of this age."""
+
+    live = True
+
+    def __init__(self, recording, age_s: float) -> None:
+        super().__init__(recording, 20)
+        self.age_s = age_s
+
+    def read(self, timeout=0.0, max_samples=None):
+        if not timeout:
+            return super().read(0.0, 0)
+        time.sleep(0.01)
+        chunk = super().read(timeout, max_samples)
+        now = lsl.local_clock() - self.age_s
+        return replace(chunk, times=now + np.arange(1 - len(chunk.samples), 1) / 2000)
+
+
+@pytest.mark.parametrize("age_s", [0.095, 0.15])
+def test_a_late_stream_is_stale_and_told_once_a_decision(model, age_s):
+    source = Late(counting_recording(2000), age_s)
+    engine = build_engine(EngineSpec(model, backend="onnx"), build_pipeline(model, "onnx"), source)
+    steps, decisions = run(engine)
+    assert {m.state for d in decisions for m in d.movements} == {State.STALE}
+    # but for what a busy machine makes later still
+    assert sum(step.stale is not None for step in steps) <= 10 < len(decisions)
 
 
 def through_lsl(model, player: Player, **spec) -> Engine:

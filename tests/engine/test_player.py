@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -127,6 +128,14 @@ def test_nobody_listens():
         with pytest.raises(StreamError, match=r"nobody listened to the player within 0.3 s"):
             player.check()
         assert player.pushed == 0
+
+
+def test_no_room_for_the_samples(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    player = Player(counting_recording(100))
+    with pytest.raises(StreamError, match=r"make room for 0 MB in .*gone"):
+        player.start()
+    player.stop()
 
 
 def test_killed_player_ends_the_stream():

@@ -31,17 +31,40 @@ def test_label_is_kept_and_then_safe(age_ms, class_ids, label):
 
 
 def test_clock_strikes_at_both_bounds_and_then_steadily():
-    clock = StaleClock()
+    clock = StaleClock(10.0)
     ages = np.arange(0, 650, 1.0)
     assert [a for a in ages if clock.strikes(a)] == [90, 200, 300, 400, 500, 600]
-    clock.hear()
+    clock.hear(20.0)
     assert clock.wait_s(30.0) == pytest.approx(0.06)
     assert not clock.strikes(89.9)
     assert clock.strikes(90.0)
 
 
 def test_a_late_look_strikes_once():
-    clock = StaleClock()
+    clock = StaleClock(10.0)
     assert clock.strikes(1000.0)
     assert not clock.strikes(1001.0)
     assert clock.wait_s(1001.0) == pytest.approx(0.099)
+
+
+@pytest.mark.parametrize("age_ms", [85.0, 95.0, 150.0])
+def test_a_stream_that_is_always_late_is_stale_all_the_time(age_ms):
+    """A decision every 10 ms at this age, and looks at the clock in between."""
+    clock = StaleClock(10.0)
+    clock.judges(age_ms)
+    clock.strikes(age_ms + 5.0)
+    for _ in range(20):
+        clock.hear(age_ms)
+        assert clock.judges(age_ms)
+        assert not clock.strikes(age_ms + 5.0)
+    clock.hear(20.0)
+    assert not clock.judges(20.0)
+    assert clock.strikes(90.0)
+
+
+def test_a_decision_that_comes_after_silence_is_judged_by_its_own_age():
+    clock = StaleClock(10.0)
+    assert clock.strikes(90.0)
+    clock.hear(5.0)
+    assert not clock.judges(6.0)
+    assert clock.judges(90.0)

@@ -12,6 +12,7 @@ from sessions import HEADER, chunk_at
 
 from semgfin_rt import lsl
 from semgfin_rt.app.display import LiveView
+from semgfin_rt.app.preferences import Preferences
 from semgfin_rt.contracts import Event
 from semgfin_rt.engine.commands import Note, SaveBlackBox, StartRecording, StopRecording
 from semgfin_rt.engine.snapshot import NO_HEALTH, Snapshot
@@ -25,11 +26,12 @@ RATE = 2000
 
 @pytest.fixture
 def panel(qtbot, tmp_path):
-    made = RecordPanel(RATE, str(tmp_path), "Anna B/7")
+    made = RecordPanel(RATE)
+    made.kept = Preferences(record_folder=str(tmp_path), subject="Anna B/7")
+    made.remember_in(made.kept)
     made.setStyleSheet(stylesheet(DARK))
-    made.heard, made.remembered = [], []
+    made.heard = []
     made.command.connect(made.heard.append)
-    made.chosen.connect(lambda *choice: made.remembered.append(choice))
     qtbot.addWidget(made)
     made.resize(500, 260)
     made.show()
@@ -43,8 +45,15 @@ class Told:
     def __init__(self, contract):
         self.view = LiveView(contract)
 
-    def tell(self, panel, *texts, kind="record", recording="", received=0, ago_s=0.0):
-        events = tuple(Event(lsl.local_clock() - ago_s, kind, text) for text in texts)
+    def tell(self, panel, *texts, kind="record", recording="", received=0):
+        self.hear(
+            *(Event(lsl.local_clock(), kind, text) for text in texts),
+            recording=recording,
+            received=received,
+        )
+        panel.show_recording(self.view)
+
+    def hear(self, *events, recording="", received=0):
         health = replace(NO_HEALTH, received=received)
         self.view.update(
             Snapshot(
@@ -57,10 +66,9 @@ class Told:
                 (),
                 health,
                 events=events,
-                recording=str(recording),
+                recording=str(recording or ""),
             )
         )
-        panel.show_recording(self.view)
 
 
 @pytest.fixture
@@ -99,7 +107,7 @@ def test_another_folder_is_remembered(qtbot, panel, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     answer(qtbot, panel, "elsewhere/b")
     assert panel.heard == [StartRecording(tmp_path / "elsewhere" / "b.xdf")]
-    assert panel.remembered[-1] == (str(tmp_path / "elsewhere"), "Anna B/7")
+    assert panel.kept.record_folder == str(tmp_path / "elsewhere")
     press(qtbot, panel.record)
     assert panel.dialog.directory().absolutePath() == str(tmp_path / "elsewhere")
     panel.dialog.reject()
@@ -146,13 +154,14 @@ def test_the_subject_is_remembered(qtbot, panel, tmp_path):
     panel.subject.selectAll()
     qtbot.keyClicks(panel.subject, "Ben")
     qtbot.keyClick(panel.subject, Qt.Key.Key_Return)
-    assert panel.remembered == [(str(tmp_path), "Ben")]
+    assert (panel.kept.record_folder, panel.kept.subject) == (str(tmp_path), "Ben")
     press(qtbot, panel.black_box)
     assert panel.heard[0].path.name.startswith("Ben_")
 
 
 def test_a_folder_that_is_gone_is_replaced_by_one_that_is_there(qtbot, tmp_path):
-    panel = RecordPanel(RATE, str(tmp_path / "gone"))
+    panel = RecordPanel(RATE)
+    panel.remember_in(Preferences(record_folder=str(tmp_path / "gone")))
     qtbot.addWidget(panel)
     assert panel.folder.is_dir()
     assert panel.folder.is_relative_to(Path.home())
@@ -173,10 +182,9 @@ def test_length_and_size(panel, told, tmp_path):
 
 def test_a_panel_that_was_hidden_knows_when_the_recording_began(panel, told, tmp_path):
     file = tmp_path / "a.xdf"
-    told.tell(panel, f"Recording into '{file}'.", recording=file, received=90 * RATE, ago_s=62.2)
-    assert panel.note.text() in ("● 1:02", "● 1:03", "● 1:04")  # on a busy machine
+    told.hear(recording=file, received=90 * RATE)  # the view knows, the panel is not called
     told.tell(panel, recording=file, received=150 * RATE)
-    assert panel.note.text() in ("● 2:02", "● 2:03", "● 2:04")
+    assert panel.note.text() == "● 1:00"
 
 
 def test_a_file_that_is_not_there_yet_has_no_size(panel, told, tmp_path):
@@ -208,8 +216,8 @@ def test_with_a_recorder_troubles_are_told_from_news(qtbot, panel, told, tmp_pat
     panel.command.connect(lambda command: obey(recorder, command))
 
     def said(word):
-        for event in recorder.news():
-            told.tell(panel, event.text)
+        told.hear(*recorder.news(), recording=recorder.recording)
+        panel.show_recording(told.view)
         return word in panel.news.text()
 
     def alarm():
@@ -222,10 +230,11 @@ def test_with_a_recorder_troubles_are_told_from_news(qtbot, panel, told, tmp_pat
         answer(qtbot, panel, "mine")
         qtbot.waitUntil(lambda: said("exists and is not overwritten"), timeout=30_000)
         assert alarm()
+        assert panel.record.text() == "● Record …"  # nothing is
         answer(qtbot, panel, "new")
         qtbot.waitUntil(lambda: said("Recording into"))
         assert not alarm()
-        told.tell(panel, recording=tmp_path / "new.xdf")
+        assert panel.record.text() == "■ Stop recording"
         recorder.chunk(chunk_at(2000))
         press(qtbot, panel.record)
         qtbot.waitUntil(lambda: said("were recorded into"))
@@ -238,6 +247,7 @@ def test_with_a_recorder_troubles_are_told_from_news(qtbot, panel, told, tmp_pat
         os.kill(recorder.pid, 9)
         qtbot.waitUntil(lambda: said("ended unexpectedly"))
         assert alarm()
+        assert panel.record.text() == "● Record …"
         press(qtbot, panel.black_box)
         qtbot.waitUntil(lambda: said("The last 60 s were lost"))
         assert alarm()
@@ -271,7 +281,8 @@ def test_placeholders_do_not_look_like_contents(panel, theme):
 
 @pytest.mark.parametrize("points", [9, 18])
 def test_no_word_is_cut_at_the_smallest_size(qtbot, tmp_path, told, points):
-    panel = RecordPanel(RATE, str(tmp_path))
+    panel = RecordPanel(RATE)
+    panel.remember_in(Preferences(record_folder=str(tmp_path)))
     qtbot.addWidget(panel)
     font = panel.font()
     font.setPointSize(points)

@@ -48,6 +48,14 @@ def show(panel, contract, *stretches, truth=()):
     )
 
 
+def test_the_lowest_line_has_a_row(panel, contract):
+    show(panel, contract, (0, 10))
+    strip = panel.strip
+    bars = strip.bars()
+    row = list(strip.rows)[-1]
+    assert strip.words_at(bars.center().x(), bars.bottom()).startswith(row)
+
+
 def box(panel, row, begin_s, end_s, now_s=10.0):
     """Return the slices of `row` and of a time since the start, without the line of checks."""
     strip = panel.strip

@@ -148,6 +148,16 @@ def test_layout_is_remembered_and_reset(open_window):
     assert abs(again.docks["Signal"].width() - before.width()) <= 2
 
 
+def test_folder_and_subject_of_recordings_are_remembered(open_window, qtbot, tmp_path):
+    preferences = Preferences(welcome=False, record_folder=str(tmp_path), subject="Anna")
+    panel = open_window(preferences=preferences).docks["Record"].panel
+    assert (panel.folder, panel.subject.text()) == (tmp_path, "Anna")
+    panel.subject.selectAll()
+    qtbot.keyClicks(panel.subject, "Ben")
+    qtbot.keyClick(panel.subject, Qt.Key.Key_Return)
+    assert (preferences.record_folder, preferences.subject) == (str(tmp_path), "Ben")
+
+
 def test_a_layout_that_is_no_layout_is_left_aside(open_window):
     window = open_window(preferences=Preferences(layouts={"live": "AAAA"}, geometry="%"))
     assert len(seen(window)) == 5

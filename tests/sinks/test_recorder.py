@@ -268,10 +268,11 @@ def test_it_gives_up_when_the_disk_stays_full(tmp_path, monkeypatch, caplog):
     said = [here.recv() for _ in range(7)]
     here.close()
     there.close()
-    assert [text.split("'")[-1][:25] for text in said if text] == [
-        ".",
-        " cannot be written (File ",
-        " lacks its last part (Fil",
+    file = tmp_path / "a.xdf"
+    assert [(r.text.split("'")[-1][:25], r.trouble, r.recording) for r in said if r.text] == [
+        (".", False, file),
+        (" cannot be written (File ", True, file),
+        (" lacks its last part (Fil", True, None),
     ]
     assert len(load_quietly(tmp_path / "a.xdf", caplog)["signal"]["time_stamps"]) == 20
 

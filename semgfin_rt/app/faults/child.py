@@ -11,8 +11,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
-from semgfin_rt.app.interrupts import spared_ctrl_c
 from semgfin_rt.errors import SystemLibraryError
+from semgfin_rt.interrupts import spared_ctrl_c
 
 T = TypeVar("T")
 

@@ -18,10 +18,10 @@ from semgfin_rt.app.faults.disks import opens_in_pyxdf, recorder_of
 from semgfin_rt.app.faults.finding import Finding, Scale, Spread
 from semgfin_rt.app.faults.listening import PATIENCE_S, Trace
 from semgfin_rt.app.faults.stalls import recorded_chunks
-from semgfin_rt.app.interrupts import spared_ctrl_c
 from semgfin_rt.engine.process import EngineProcess
 from semgfin_rt.engine.spec import EngineSpec
 from semgfin_rt.errors import StreamError
+from semgfin_rt.interrupts import spared_ctrl_c
 from semgfin_rt.nn.checkpoint_folder import load_contract
 
 LOST_S = 1.0

@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from semgfin_rt.app.interrupts import spared_ctrl_c
+from semgfin_rt.interrupts import spared_ctrl_c
 
 _EVERY_S = 0.001
 

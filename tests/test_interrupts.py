@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from semgfin_rt.app.interrupts import spared_ctrl_c
+from semgfin_rt.interrupts import spared_ctrl_c
 
 BLOCKED = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
 

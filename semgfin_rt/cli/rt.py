@@ -155,7 +155,7 @@ def live(
         **policy_options,
     )
     with Session(settings, Live(name, source_id, unit, wait)) as session:
-        view.end(session, view.run(session, f"live: {name or source_id}"))
+        view.end(view.run(session, f"live: {name or source_id}"))
 
 
 @app.command()

@@ -99,7 +99,7 @@ class View:
                 summary = self.run(session, f"replay: {source.recording.path}")
                 if self.last is session and scenario.expect is not None and summary["complete"]:
                     _judge(check(scenario.expect, summary, as_written=as_written), summary)
-                self.end(session, summary)
+                self.end(summary)
 
     def run(self, session: Session, title: str) -> Summary:
         """Run a session, in a window also those opened after it; print the last one's summary."""
@@ -119,13 +119,15 @@ class View:
         self.last = session
         return summary
 
-    def end(self, session: Session, summary: Summary) -> None:
+    def end(self, summary: Summary) -> None:
         """Write the summary, and end the command as the session that was open last ended."""
         from semgfin_rt.app.summary import shortfall
 
-        session = self.last or session
+        session = self.last
         if self.json_file is not None:
             write_json(self.json_file, summary)
+        if session is None:
+            return
         if session.failure is not None:
             raise StreamError(session.failure)
         if session.interrupted:

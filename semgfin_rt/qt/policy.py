@@ -46,7 +46,6 @@ class PolicyPanel(Panel):
     Parameters
     ----------
     contract : ModelContract
-    parent : QWidget, optional
 
     Attributes
     ----------
@@ -61,9 +60,8 @@ class PolicyPanel(Panel):
     changed = pyqtSignal(object)
     """A person has set another `PolicySpec`."""
 
-    def __init__(self, contract: ModelContract, parent: QWidget | None = None) -> None:
+    def __init__(self, contract: ModelContract) -> None:
         super().__init__("decision policy")
-        self.setParent(parent)
         self._contract = contract
         self._theme = DARK
         self.spec = PolicySpec()

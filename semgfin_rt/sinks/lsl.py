@@ -22,6 +22,7 @@ from semgfin_rt.errors import StreamError
 from semgfin_rt.model_contract import ModelContract
 
 STREAM_TYPE = "Movement"
+_NAME = "semgfin decisions"
 _STATES = tuple(State)  # the code of a state is its place in here
 _HEAD = 2  # sample, age_ms
 _FIXED = 3  # label, confidence, state of a horizon
@@ -89,7 +90,6 @@ class LslSink:
     contract : ModelContract
     source_id : str
         Must be unique: clients find the stream by it.
-    name : str
     horizons_ms : tuple of int, optional
         Those that the decisions carry; all of the contract's by default.
     """
@@ -98,7 +98,6 @@ class LslSink:
         self,
         contract: ModelContract,
         source_id: str,
-        name: str = "semgfin decisions",
         horizons_ms: tuple[int, ...] | None = None,
     ) -> None:
         self.layout = DecisionLayout(
@@ -106,7 +105,7 @@ class LslSink:
             contract.class_ids,
             tuple(c.name for c in contract.classes),
         )
-        self._outlet: Any = lsl.api().StreamOutlet(_info(self.layout, name, source_id))
+        self._outlet: Any = lsl.api().StreamOutlet(_info(self.layout, source_id))
 
     def write(self, decision: Decision) -> None:
         """Publish one decision."""
@@ -117,10 +116,10 @@ class LslSink:
         self._outlet = None
 
 
-def _info(layout: DecisionLayout, name: str, source_id: str) -> Any:
+def _info(layout: DecisionLayout, source_id: str) -> Any:
     columns = layout.columns
     # Irregular: windows may be skipped, and then the next decision is not one hop later.
-    info = lsl.api().StreamInfo(name, STREAM_TYPE, len(columns), 0.0, "double64", source_id)
+    info = lsl.api().StreamInfo(_NAME, STREAM_TYPE, len(columns), 0.0, "double64", source_id)
     desc = info.desc()
     desc.append_child_value("manufacturer", "semgfin_rt")
     channels = desc.append_child("channels")

@@ -21,7 +21,6 @@ so a listener looks at `sample`.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import math
 import socket
@@ -39,10 +38,7 @@ class UdpSink:
     ----------
     contract : ModelContract
     port : int
-    host : str
-        This machine, unless `lan`.
-    lan : bool
-        The host may be another machine.
+        Of this machine: decisions go nowhere else.
 
     Attributes
     ----------
@@ -52,17 +48,17 @@ class UdpSink:
     Raises
     ------
     OptionError
-        If the port or the host cannot be used.
+        If there is no such port.
     """
 
-    def __init__(
-        self, contract: ModelContract, port: int, host: str = "127.0.0.1", *, lan: bool = False
-    ) -> None:
+    def __init__(self, contract: ModelContract, port: int) -> None:
+        if not 1 <= port <= 65_535:
+            raise OptionError(f"UDP port {port} does not exist: give 1 to 65535.")
         self.dropped = 0
         self._labels = [str(c.id) for c in contract.classes]
         self._contract = contract
-        family, self._address = _resolve(host, port, lan)
-        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._address = "127.0.0.1", port
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
 
     def write(self, decision: Decision) -> None:
@@ -100,22 +96,3 @@ class UdpSink:
 
 def _number(value: float) -> float | None:
     return round(value, 6) if math.isfinite(value) else None  # JSON knows no NaN
-
-
-def _resolve(host: str, port: int, lan: bool) -> tuple[socket.AddressFamily, Any]:
-    if not 1 <= port <= 65_535:
-        raise OptionError(f"UDP port {port} does not exist: give 1 to 65535.")
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-    except (OSError, UnicodeError) as error:
-        raise OptionError(
-            f"the UDP host '{host}' is not known: give 127.0.0.1, or the address of a machine."
-        ) from error
-    # Where a name has both, IPv4: listeners bind to 127.0.0.1.
-    family, *_, address = min(found, key=lambda one: one[0] != socket.AF_INET)
-    if not lan and not ipaddress.ip_address(address[0]).is_loopback:
-        raise OptionError(
-            f"the UDP host '{host}' is another machine, which would see every decision: give "
-            "127.0.0.1, or allow the network with --lan."
-        )
-    return family, address

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int, float], None]
 """Called with stage name, step, steps and loss."""
 _SAVE_EVERY_S = 10.0
+_WARM_UP = 0.3  # share of the steps in which a one-cycle rate rises
 
 
 @dataclass(frozen=True)
@@ -308,8 +309,8 @@ def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {n.removeprefix(prefix): t.clone() for n, t in tensors.items() if n.startswith(prefix)}
 
 
-def one_cycle(fraction: float, warm_up: float = 0.3) -> float:
+def one_cycle(fraction: float) -> float:
     """Learning rate as a share of its maximum, at `fraction` (0 to 1) of the steps."""
-    if fraction < warm_up:
-        return 0.04 + 0.96 * (1 - math.cos(math.pi * fraction / warm_up)) / 2
-    return (1 + math.cos(math.pi * (fraction - warm_up) / (1 - warm_up))) / 2
+    if fraction < _WARM_UP:
+        return 0.04 + 0.96 * (1 - math.cos(math.pi * fraction / _WARM_UP)) / 2
+    return (1 + math.cos(math.pi * (fraction - _WARM_UP) / (1 - _WARM_UP))) / 2

@@ -70,10 +70,10 @@ def look(method: str) -> dict[str, Any]:
 
 
 @contextmanager
-def drawing(width: float = 8.0, height: float = 4.2) -> Iterator[Figure]:
-    """Give a figure of this size in inches, 100 px each on the page, in the style of the report."""
+def drawing(height: float) -> Iterator[Figure]:
+    """Give a figure 8 inches wide, 100 px each on the page, in the style of the report."""
     with mpl.rc_context(_STYLE):
-        yield Figure(figsize=(width, height), layout="constrained")
+        yield Figure(figsize=(8.0, height), layout="constrained")
 
 
 def finished(figure: Figure, caption: str) -> Plot:

@@ -21,7 +21,7 @@ from semgfin_rt.engine.build import build_pipeline
 from semgfin_rt.errors import OptionError
 from semgfin_rt.nn.checkpoint_folder import sha256
 from semgfin_rt.pipeline import Pipeline
-from semgfin_rt.recordings.xdf import Stretch, read_session, read_stretches
+from semgfin_rt.recordings.xdf import Stretch, read_with_stretches
 from semgfin_rt.sinks.session import RecordedDecisions, read_decisions
 from semgfin_rt.train.loop import Progress
 
@@ -53,7 +53,7 @@ def verify_session(
     OptionError
         If another checkpoint decided, or nothing can be compared.
     """
-    recording, stretches, groups = read_session(path), read_stretches(path), read_decisions(path)
+    (recording, stretches), groups = read_with_stretches(path), read_decisions(path)
     group = groups[0]
     if group.checkpoint_sha256 != sha256(model):
         raise OptionError(

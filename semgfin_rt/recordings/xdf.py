@@ -50,7 +50,6 @@ class Stretch:
     lost: int
 
 
-@np.errstate(over="ignore", invalid="ignore")  # damaged files hold any number
 def read_session(path: Path) -> Recording:
     """Read the signal of an XDF file, with its labels where a session recorded some.
 
@@ -71,6 +70,18 @@ def read_session(path: Path) -> Recording:
     RecordingError
         Missing, empty, damaged, or without one EMG stream of known unit and rate.
     """
+    return read_with_stretches(path)[0]
+
+
+@np.errstate(over="ignore", invalid="ignore")  # damaged files hold any number
+def read_with_stretches(path: Path) -> tuple[Recording, list[Stretch]]:
+    """Do so, and say which samples of the stream its rows are.
+
+    Raises
+    ------
+    RecordingError
+        As `read_session`.
+    """
     contents = read_contents(path)
     stream = _the_signal(contents)
     times, values = contents.load(stream)
@@ -88,7 +99,7 @@ def read_session(path: Path) -> Recording:
     for label in np.unique(labels[labels != NO_LABEL]).tolist():
         classes.setdefault(label, f"movement {label}")
     in_ring = all(0 <= c < stream.n_channels for c in session.ring)
-    return Recording(
+    recording = Recording(
         samples=samples,
         spec=SignalSpec(_channels(stream), stream.rate, unit),
         labels=labels,
@@ -102,20 +113,7 @@ def read_session(path: Path) -> Recording:
         notes=tuple(_notes(contents, stretches, times, samples)),
         ring=session.ring if in_ring else (),
     )
-
-
-@np.errstate(over="ignore", invalid="ignore")
-def read_stretches(path: Path) -> list[Stretch]:
-    """Return which samples the rows of `read_session` are.
-
-    Raises
-    ------
-    RecordingError
-        As `read_session`.
-    """
-    contents = read_contents(path)
-    times, _ = contents.load(_the_signal(contents))
-    return _stretches(contents, times)
+    return recording, stretches
 
 
 # ------------------------------------------------------------------------------ signal

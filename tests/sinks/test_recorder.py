@@ -21,7 +21,7 @@ from sessions import HEADER, chunk_at, decision_at, prompt, turns
 
 from semgfin_rt import lsl
 from semgfin_rt.contracts import NO_LABEL, Event
-from semgfin_rt.recordings.xdf import read_session, read_stretches
+from semgfin_rt.recordings.xdf import read_session, read_with_stretches
 from semgfin_rt.recordings.xdf_file import read_contents
 from semgfin_rt.sinks import recorder_process
 from semgfin_rt.sinks.recorder import Recorder
@@ -111,10 +111,10 @@ def test_everything_is_recorded_and_every_command_answered(recorder, tmp_path):
     ]
     assert not (tmp_path / "b.xdf").exists()
     for file, first in ((path, 2000), (box, 0)):
-        recording = read_session(file)
+        recording, stretches = read_with_stretches(file)
         index = np.r_[first:4000, 4050:6050]
         np.testing.assert_array_equal(recording.samples[:, 0], index)
-        assert read_stretches(file)[0].sample == first
+        assert stretches[0].sample == first
         assert set(recording.labels) == {1}  # also by the prompt from before the start
         (group,) = read_decisions(file)
         assert [d.sample for d in group.decisions] == index[HOP - 1 :: HOP].tolist()

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from semgfin_rt.app.faults import archives, payloads, samples
+from semgfin_rt.app.faults.finding import Finding
 from semgfin_rt.app.faults.memory import PeakMemory
 from semgfin_rt.errors import SemgfinError
 from semgfin_rt.nn.checkpoint import load_checkpoint
@@ -24,21 +25,6 @@ from semgfin_rt.recordings.limited_child import child_pid, end_child
 
 _MOST_S, _MOST_MB = 10.0, 2048.0
 _HEAD = 4096  # bytes: where sizes and offsets are, and most of the harm
-
-
-@dataclass(frozen=True)
-class FuzzResult:
-    """What came of a row.
-
-    Attributes
-    ----------
-    promise, measured : str
-    ok : bool
-    """
-
-    promise: str
-    measured: str
-    ok: bool
 
 
 @dataclass
@@ -69,7 +55,7 @@ class Tally:
         )
 
 
-def row15(flips: int, seed: int) -> FuzzResult:
+def row15(flips: int, seed: int) -> Finding:
     """Flip bits of MATLAB v5 and v7.3 files, XDF, safetensors and contract.json, and read them.
 
     Parameters
@@ -85,10 +71,9 @@ def row15(flips: int, seed: int) -> FuzzResult:
         not tally.escaped and tally.worst_s <= _MOST_S for tally in tallies.values()
     )
     told = [f"{name}: {tally}" for name, tally in tallies.items()]
-    return FuzzResult(
-        f"{flips} bit flips each: the parent never dies; <= 2 GB, <= 10 s; one clear error",
-        f"{'; '.join(told)}; at most {memory.grown_mb:.0f} MB more in this process and "
-        f"{memory.child_mb:.0f} MB in its child",
+    return Finding(
+        f"{flips} bit flips each; {'; '.join(told)}; at most {memory.grown_mb:.0f} MB more in this "
+        f"process and {memory.child_mb:.0f} MB in its child",
         ok,
     )
 
@@ -160,7 +145,7 @@ FORMATS: dict[str, tuple[Callable[[Path], list[bytes]], Callable[[Path], object]
 """Of each: whole files, how to read one, and its name."""
 
 
-def row16() -> FuzzResult:
+def row16() -> Finding:
     """Give pickles that would run something to whatever reads checkpoints and recordings."""
     tried, executed, tally = 0, 0, Tally()
     with tempfile.TemporaryDirectory() as place:
@@ -171,14 +156,13 @@ def row16() -> FuzzResult:
                 _try(lambda read=read, path=path: read(path), tally)  # type: ignore[misc]
                 tried += 1
                 executed += victim.exists()
-    return FuzzResult(
-        "pickle payloads as checkpoints: 0 executed",
+    return Finding(
         f"{executed} of {tried} executed, {tally}",
         dangerous and executed == 0 and not tally.escaped and tally.loaded == payloads.HARMLESS,
     )
 
 
-def row17() -> FuzzResult:
+def row17() -> Finding:
     """Read zip archives that lead out of themselves, inflate without end, or lie."""
     tally, written = Tally(), 0
     with tempfile.TemporaryDirectory() as place:
@@ -189,8 +173,7 @@ def row17() -> FuzzResult:
             _try(lambda path=path: load(path), tally)  # type: ignore[misc]
             written += _everything(Path(place)) != before
             path.unlink()
-    return FuzzResult(
-        "zip slip, symlink, bomb: refused before writing",
+    return Finding(
         f"{tally}, {written} wrote anything",
         not tally.loaded and not tally.escaped and not written and tally.worst_s <= _MOST_S,
     )

@@ -100,22 +100,6 @@ def _known(value: float) -> float | None:
     return round(value, 3) if math.isfinite(value) else None
 
 
-# ------------------------------------------------------------------------ damaged files
-def _flipped(scale: Scale) -> Finding:
-    result = files.row15(scale.pick(300, 10_000), _SEED)
-    return Finding(result.measured, result.ok)
-
-
-def _pickled(_scale: Scale) -> Finding:
-    result = files.row16()
-    return Finding(result.measured, result.ok)
-
-
-def _zipped(_scale: Scale) -> Finding:
-    result = files.row17()
-    return Finding(result.measured, result.ok)
-
-
 ROWS = (
     Row(
         1,
@@ -236,7 +220,7 @@ ROWS = (
         "10,000 each: parent never dies; <= 2 GB, <= 10 s; one clear error",
         "300 each",
         "10,000 each",
-        _flipped,
+        lambda scale: files.row15(scale.pick(300, 10_000), _SEED),
     ),
     Row(
         16,
@@ -244,7 +228,7 @@ ROWS = (
         "0 executed",
         "81 payloads, read in 3 ways",
         "the same",
-        _pickled,
+        lambda _scale: files.row16(),
     ),
     Row(
         17,
@@ -252,7 +236,7 @@ ROWS = (
         "refused before writing",
         "18 archives",
         "the same",
-        _zipped,
+        lambda _scale: files.row17(),
     ),
     Row(
         18,

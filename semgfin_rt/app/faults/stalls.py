@@ -14,7 +14,7 @@ from semgfin_rt.app.faults.finding import Finding, Scale, Spread
 from semgfin_rt.app.faults.listening import Listening, Trace
 from semgfin_rt.contracts import Chunk
 from semgfin_rt.nn.checkpoint_folder import load_contract
-from semgfin_rt.recordings.xdf import read_session, read_stretches
+from semgfin_rt.recordings.xdf import read_with_stretches
 
 FRESH_MS, CAUGHT_UP_S = 50.0, 0.1
 _WARM_S = 0.5
@@ -53,7 +53,7 @@ def overflowed(scale: Scale) -> Finding:
 
 def recorded_chunks(path: Path) -> list[Chunk]:
     """Return the stretches of a session as chunks."""
-    recording, stretches = read_session(path), read_stretches(path)
+    recording, stretches = read_with_stretches(path)
     rows = [s.row for s in stretches[1:]] + [len(recording.samples)]
     return [
         Chunk(

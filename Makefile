@@ -142,7 +142,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  echo "$(PYTHON) cannot make virtual environments: sudo apt-get install -y python3-venv"
 	  exit 1
 	}
-	echo "Setting up .venv (once; some minutes, torch is large) ..."
+	echo "Setting up .venv (once; a minute or two, torch is large) ..."
 	$(PYTHON) -m venv .venv
 	$(INSTALL) -e .
 	touch $@

@@ -232,7 +232,6 @@ def test_samples_to_next_and_window(realtime):
     ready = Scaler(contract.scale_mean, contract.scale_std)(
         CausalFilter(contract.filter_sos)(samples)
     )
-    # 15 samples after it, the window of the only decision is still the newest
     np.testing.assert_array_equal(pipeline.window, ready[:60])
     np.testing.assert_array_equal(
         pipeline.closed_form(), closed_form(ready[:60], contract.features)

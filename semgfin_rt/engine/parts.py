@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from semgfin_rt.contracts import Chunk, Decision, Event, Source, TruthEvent
 from semgfin_rt.engine.snapshot import Health
-from semgfin_rt.pipeline import Pipeline
+
+if TYPE_CHECKING:  # the window's process does without scipy
+    from semgfin_rt.pipeline import Pipeline
 
 
 class StreamSource(Source, Protocol):

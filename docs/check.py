@@ -4,9 +4,10 @@
     python docs/check.py [--full] [PAGE.md ...]
 
 The shell blocks of a page run line by line, in their order, in one temporary folder with copies of
-`models`, `replay`, `benchmarks` and `docs/examples`; the first failure ends the check. TOML, JSON,
-XML and Python blocks are parsed. Of every command that a page names, run or not, each option must
-exist. HTML comments right before a block say more; the page does not show them:
+`models`, `replay`, `benchmarks` and `docs/examples`; two pages at a time, but with --full one. The
+first failure of a page ends it. TOML, JSON, XML and Python blocks are parsed. Of every command that
+a page names, run or not, each option must exist. HTML comments right before a block say more; the
+page does not show them:
 
     <!-- check: skip WHY -->            is not run
     <!-- check: full WHY -->            is run with --full only
@@ -26,7 +27,6 @@ import ast
 import json
 import os
 import re
-import resource
 import shlex
 import shutil
 import signal
@@ -38,6 +38,7 @@ import tomllib
 import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -236,7 +237,7 @@ class Runner:
                 place, command = f"{page.path}:{number}", self._as_run(block, written)
                 if lines:
                     with self._beside(place, command, lines[0]):
-                        print(f"  {lines[0]} lines of  {command}", flush=True)
+                        print(f"{place}: {lines[0]} lines of  {command}", flush=True)
                 else:
                     self._call(place, command, codes)
 
@@ -272,7 +273,7 @@ class Runner:
         )
 
     def _call(self, place: str, command: str, codes: set[int]) -> None:
-        began = now()
+        began = time.monotonic()
         process = self._start(command, subprocess.PIPE)
         try:
             output, _ = process.communicate(timeout=None if self.full else LIMIT_S)
@@ -281,7 +282,7 @@ class Runner:
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-        print(f"  {since(began)}  {command}", flush=True)
+        print(f"{place}: {time.monotonic() - began:.1f} s  {command}", flush=True)
         good = codes | {3} if "close other programs" in output else codes
         if process.poll() not in good:
             tail = "\n".join(output.splitlines()[-20:])
@@ -306,17 +307,6 @@ class Runner:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-def now() -> tuple[float, float]:
-    """Return the time and the user CPU time of what has run, in s."""
-    return time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-
-
-def since(began: tuple[float, float]) -> str:
-    """Return how long that is ago, and how much CPU time was used."""
-    wall, cpu = (b - a for a, b in zip(began, now(), strict=True))
-    return f"{wall:6.1f} s, CPU {cpu:5.1f} s"
 
 
 def shortened(command: str) -> str:
@@ -356,23 +346,21 @@ def new_environment(home: Path, *, full: bool) -> dict[str, str]:
     return ours | folders | own
 
 
-def run_page(page: Page, full: bool, environment: dict[str, str]) -> list[str]:
-    """Run a page's shell blocks, print the time; return what was not run, and why."""
-    print(page.path, flush=True)
-    began = now()
+def run_page(page: Page, full: bool) -> list[str]:
+    """Run a page's shell blocks; return what was not run, and why."""
     with tempfile.TemporaryDirectory(prefix="semgfin-docs-") as temporary:
+        folder, home = Path(temporary, "work"), Path(temporary, "home")
         for name in COPIED:
-            shutil.copytree(ROOT / name, Path(temporary, name))
-        runner = Runner(Path(temporary), full, environment)
+            shutil.copytree(ROOT / name, folder / name)
+        runner = Runner(folder, full, new_environment(home, full=full))
         for block in page.blocks:
             if block.language == "shell":
                 runner.run(page, block)
-    print(f"  {since(began)}  in all", flush=True)
     return runner.passed_over
 
 
 def main() -> None:
-    """Check the pages; exit with 1 at the first thing that does not hold."""
+    """Check the pages; exit with 1 where something does not hold."""
     parser = argparse.ArgumentParser(description="Check README and docs.")
     parser.add_argument("--full", action="store_true", help="run every command as written")
     parser.add_argument("pages", nargs="*", type=Path, metavar="PAGE.md")
@@ -380,17 +368,13 @@ def main() -> None:
     os.chdir(ROOT)
     readmes = [Path("README.md"), Path("replay/README.md")]
     pages = given.pages or [*readmes, *sorted(Path("docs").glob("*.md"))]
-    passed_over: list[str] = []
     try:
         for path in [*pages, Path("CONTRIBUTING.md")]:
             check_text(read_page(path))
         check_links(read_page(Path("CHANGELOG.md")))  # it may speak of what is gone
-        with tempfile.TemporaryDirectory(prefix="semgfin-home-") as home:
-            environment = new_environment(Path(home), full=given.full)
-            for path in pages:
-                page = read_page(path)
-                if any(block.language == "shell" for block in page.blocks):
-                    passed_over += run_page(page, given.full, environment)
+        with ThreadPoolExecutor(1 if given.full else 2) as pool:
+            notes = pool.map(lambda path: run_page(read_page(path), given.full), pages)
+            passed_over = [note for page in notes for note in page]
     except PageError as error:
         raise SystemExit(str(error)) from None
     print(*passed_over, f"{len(pages)} pages hold.", sep="\n")

@@ -129,6 +129,14 @@ class Recording:
         edges = (0, *self.breaks, len(self.samples))
         return tuple(itertools.pairwise(edges))
 
+    @property
+    def runs(self) -> tuple[tuple[int, int], ...]:
+        """Contiguous samples of one label and repetition, as (start, stop) sample indices."""
+        changed = (np.diff(self.labels) != 0) | (np.diff(self.repetitions) != 0)
+        n = len(self.samples)
+        edges = {0, *(np.flatnonzero(changed) + 1).tolist(), *self.breaks, n}
+        return tuple(itertools.pairwise(sorted(edges)))
+
 
 class Source(Protocol):
     """Where chunks come from. `read` never blocks longer than its timeout."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from semgfin_rt.app.choice import SourceChoice
 from semgfin_rt.app.prompts import LONGEST_S, MOST_REPETITIONS, SHORTEST_S, Order, Timing
+from semgfin_rt.atomic import written_whole
 
 VARIABLE = "SEMGFIN_PREFERENCES"
 """Environment variable that names another file."""
@@ -105,19 +104,11 @@ def load_preferences(path: Path) -> tuple[Preferences, str]:
 
 def save_preferences(preferences: Preferences, path: Path) -> str:
     """Write them, whole or not at all; return a sentence on what went wrong, or nothing."""
-    written = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=path.name, delete=False, encoding="utf-8"
-        ) as file:
-            written = file.name
-            file.write(preferences.model_dump_json(indent=1))
-        os.replace(written, path)
+        with written_whole(path) as part:
+            part.write_text(preferences.model_dump_json(indent=1), encoding="utf-8")
     except OSError as error:
-        if written:
-            with suppress(OSError):
-                os.unlink(written)
         return (
             f"the choices cannot be remembered in '{path}' ({error.strerror}): set {VARIABLE} to a "
             "file that you may write to."

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from itertools import pairwise
-
-import numpy as np
 
 from semgfin_rt.contracts import REST, Recording
 from semgfin_rt.engine.player import Player
@@ -44,19 +41,17 @@ class Mark:
 
 def find_marks(recording: Recording) -> tuple[Mark, ...]:
     """Return the repetitions of movements, rest left out, in the order of time."""
-    labels, repetitions = recording.labels, recording.repetitions
     lead_in = round(LEAD_IN_S * recording.spec.rate)
+    stretch = 0
     marks = []
-    for first, end in recording.stretches:
-        part, again = labels[first:end], repetitions[first:end]
-        changed = (np.diff(part) != 0) | (np.diff(again) != 0)
-        edges = [first, *(first + 1 + np.flatnonzero(changed)).tolist(), end]
-        for start, stop in pairwise(edges):
-            if start < stop and labels[start] != REST:
-                label = int(labels[start])
-                name = recording.classes.get(label, f"movement {label}")
-                jump = max(first, start - lead_in)
-                marks.append(Mark(start, stop, label, int(repetitions[start]), name, jump))
+    for start, stop in recording.runs:
+        if start in recording.breaks:
+            stretch = start
+        label = int(recording.labels[start])
+        if label != REST:
+            name = recording.classes.get(label, f"movement {label}")
+            repetition = int(recording.repetitions[start])
+            marks.append(Mark(start, stop, label, repetition, name, max(stretch, start - lead_in)))
     return tuple(marks)
 
 

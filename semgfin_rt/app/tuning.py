@@ -27,7 +27,7 @@ from semgfin_rt.app.comparison import Comparison
 from semgfin_rt.contracts import Recording
 from semgfin_rt.errors import CheckpointError, SemgfinError, TrainingError
 from semgfin_rt.interrupts import spared_ctrl_c
-from semgfin_rt.nn.checkpoint_folder import is_replaceable
+from semgfin_rt.nn.checkpoint_folder import is_replaceable, put_in_place
 from semgfin_rt.train.options import FinetuneOptions
 
 State: TypeAlias = Literal["ready", "running", "done", "failed", "cancelled", "kept"]
@@ -188,18 +188,12 @@ class Tuning:
                 "record better repetitions."
             )
         require_place(self.out)
-        older = self._folder / "older"
         try:
-            if self.out.exists():
-                self.out.rename(older)
-            self.checkpoint.rename(self.out)
+            put_in_place(self.checkpoint, self.out)
         except OSError as error:
             raise CheckpointError(
                 f"{self.out} cannot be written ({error.strerror}): choose another folder."
             ) from error
-        finally:
-            if older.exists() and not self.out.exists():
-                older.rename(self.out)
         self.state = "kept"
         self.close()
         return self.out

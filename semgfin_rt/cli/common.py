@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import typer
 
+from semgfin_rt.atomic import written_whole
 from semgfin_rt.errors import OptionError, SemgfinError
 
 WRONG_INPUT = 2
@@ -138,19 +139,14 @@ def write_json(path: Path, values: Mapping[str, object]) -> None:
         If it cannot be written.
     """
     text = json.dumps(values, indent=1, allow_nan=False) + "\n"
-    target = path.resolve()
-    part = target.with_name(f".{target.name}.{os.getpid()}")
-    is_device = _is_device(path)
     try:
-        if is_device:  # such as /dev/stdout: written to, never replaced
+        if _is_device(path):  # such as /dev/stdout: written to, never replaced
             with path.open("a", encoding="utf-8") as device:
                 device.write(text)
         else:
-            part.write_text(text, encoding="utf-8")
-            part.replace(target)
+            with written_whole(path) as part:
+                part.write_text(text, encoding="utf-8")
     except OSError as error:
-        if not is_device:
-            part.unlink(missing_ok=True)
         raise OptionError(
             f"'{path}' cannot be written ({error.strerror}): name a file in a folder that exists "
             "and that you may write to."

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from semgfin_rt.atomic import written_whole
 from semgfin_rt.errors import OptionError
 
 if TYPE_CHECKING:
@@ -105,10 +106,9 @@ def write_config(file: Path, context: typer.Context, about: Mapping[str, object]
         f"[{RUN_TABLE}.versions]",
         *(f"{key} = {_toml(value)}" for key, value in versions().items()),
     ]
-    part = file.with_name(f".{file.name}.new")
     try:
-        part.write_text("\n".join(text) + "\n", encoding="utf-8")
-        part.replace(file)
+        with written_whole(file) as part:
+            part.write_text("\n".join(text) + "\n", encoding="utf-8")
     except OSError as error:
         raise OptionError(f"{file} cannot be written ({error.strerror}): make room.") from error
 

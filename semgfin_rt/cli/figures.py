@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from semgfin_rt.train.estimate import Estimate
-    from semgfin_rt.train.results import TaskResult
+    from semgfin_rt.train.report.summary import Results
 
 _WIDE = 200  # columns, where nobody looks at a terminal
 
@@ -93,16 +93,10 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
-def print_protocol(out: Path, results: Sequence[TaskResult]) -> None:
+def print_protocol(out: Path, found: Results) -> None:
     """Print the first tables of a report, and where the report is."""
-    import json
-
     from semgfin_rt.train.report import tables
-    from semgfin_rt.train.report.summary import Results, RunSummary
 
-    written = json.loads((out / "results.json").read_text(encoding="utf-8"))
-    kept = ("protocol", "title", "dataset", "config", "versions", "preset", "conditions")
-    found = Results.of(RunSummary(**{key: written[key] for key in kept}), results)
     chosen = {"imitation": tables.imitation, "horizon": tables.horizons}
     for table in chosen.get(found.run.protocol, tables.headline)(found):
         if not table.folded:

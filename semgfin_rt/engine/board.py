@@ -11,22 +11,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from ctypes import c_byte
+from dataclasses import replace
 from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from semgfin_rt.contracts import Chunk, Decision, Movement, State
+from semgfin_rt.contracts import Chunk, Decision
 from semgfin_rt.features import FEATURES
 from semgfin_rt.model_contract import ModelContract
+from semgfin_rt.sinks.lsl import DecisionLayout
 
 KEEP_S = 5.0
 """What the window finds at most, in s of signal."""
-_HEAD = 4  # sample, time, age, number of features
-_FIXED = 3  # label, confidence, state of a horizon
-_STATES = tuple(State)
-_CODES = {state: code for code, state in enumerate(_STATES)}
+_HEAD = 2  # time, number of features
 
 
 class SharedRing:
@@ -123,19 +122,16 @@ class Board:
     signal : SharedRing
         A row is a sample, (n_channels,) float32, counted as in `Chunk.first`; lost ones are NaN.
     decisions : SharedRing
-        A row is a decision, as float64: sample, time, age and number of features; for each horizon
-        label, confidence, code of the state and probabilities; features.
+        A row is a decision, as float64: time, number of features, what is published of it (see
+        `DecisionLayout`), features.
     """
 
     def __init__(self, contract: ModelContract, horizons_ms: tuple[int, ...] | None = None) -> None:
-        n_channels, n_classes = len(contract.channels), len(contract.classes)
+        n_channels = len(contract.channels)
         n_samples = math.ceil(KEEP_S * contract.rate)
-        self._horizons_ms = tuple(
-            h for h in contract.horizons_ms if horizons_ms is None or h in horizons_ms
-        )
-        n_horizons = len(self._horizons_ms)
-        self._table = (n_horizons, _FIXED + n_classes)
-        self._n_head = _HEAD + n_horizons * (_FIXED + n_classes)
+        self._layout = DecisionLayout.of(contract, horizons_ms)
+        n_horizons = len(self._layout.horizons_ms)
+        self._n_head = _HEAD + len(self._layout.columns)
         n_columns = self._n_head + n_horizons * len(FEATURES) * n_channels
         self.signal = SharedRing(n_samples, n_channels, np.float32)
         self.decisions = SharedRing(n_samples // contract.hop + 1, n_columns, np.float64)
@@ -150,34 +146,19 @@ class Board:
             self.signal.write(chunk.samples)
         for decision in decisions:
             features = decision.features.ravel()
-            head = [decision.sample, decision.time, decision.age_ms, len(features)]
-            for m in decision.movements:
-                head += (m.label, m.confidence, _CODES[m.state], *m.probabilities.tolist())
-            self.decisions.write(np.concatenate((head, features))[None])  # (1, n_columns)
+            head = decision.time, len(features)
+            row = np.concatenate((head, self._layout.encode(decision), features))
+            self.decisions.write(row[None])  # (1, n_columns)
 
     def take_decisions(self, stop: int) -> tuple[Decision, ...]:
         """Return the decisions before the `stop`-th that were not taken yet."""
         _, rows = self.decisions.take(stop)
-        heads = rows[:, :_HEAD].tolist()
-        table = rows[:, _HEAD : self._n_head].reshape(-1, *self._table)
-        fixed = table[:, :, :_FIXED].tolist()
-        probabilities = table[:, :, _FIXED:].astype(np.float32)
         features = rows[:, self._n_head :].astype(np.float32)
-        n_horizons, n_channels = len(self._horizons_ms), self.signal.n_columns
+        shape = (len(self._layout.horizons_ms), -1, self.signal.n_columns)
         return tuple(
-            Decision(
-                int(sample),
-                time,
-                tuple(
-                    Movement(horizon_ms, int(label), confidence, p, _STATES[int(code)])
-                    for horizon_ms, (label, confidence, code), p in zip(
-                        self._horizons_ms, movements, chances, strict=True
-                    )
-                ),
-                values[: int(n)].reshape(n_horizons, -1, n_channels),
-                age_ms,
+            replace(
+                self._layout.decode(row[_HEAD : self._n_head], float(row[0])),
+                features=values[: int(row[1])].reshape(shape),
             )
-            for (sample, time, age_ms, n), movements, chances, values in zip(
-                heads, fixed, probabilities, features, strict=True
-            )
+            for row, values in zip(rows, features, strict=True)
         )

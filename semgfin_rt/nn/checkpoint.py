@@ -17,6 +17,7 @@ from semgfin_rt.nn.checkpoint_folder import (
     WEIGHTS,
     is_replaceable,
     load_contract,
+    put_in_place,
     read_weights,
 )
 from semgfin_rt.nn.network import Network
@@ -43,15 +44,7 @@ def save_checkpoint(folder: Path, network: Network, contract: ModelContract, car
             (fresh / WEIGHTS).write_bytes(save(state))
             (fresh / CONTRACT).write_text(contract.model_dump_json(indent=1) + "\n")
             (fresh / CARD).write_text(card)
-            older = Path(temporary) / "old"
-            if folder.exists():
-                folder.rename(older)
-            try:
-                fresh.rename(folder)
-            except OSError:
-                if older.exists():
-                    older.rename(folder)
-                raise
+            put_in_place(fresh, folder)
     except OSError as error:
         raise CheckpointError(
             f"{folder} cannot be written ({error.strerror}): choose a folder that can."

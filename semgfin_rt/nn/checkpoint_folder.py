@@ -41,6 +41,30 @@ def is_replaceable(folder: Path) -> bool:
     return whole or not any(folder.iterdir())
 
 
+def put_in_place(fresh: Path, folder: Path) -> None:
+    """Rename `fresh` to `folder`; what is there comes back when that fails.
+
+    Parameters
+    ----------
+    fresh : Path
+        In a temporary folder of the same file system, where an older `folder` is left as ``older``.
+    folder : Path
+
+    Raises
+    ------
+    OSError
+    """
+    older = fresh.with_name("older")
+    if folder.exists():
+        folder.rename(older)
+    try:
+        fresh.rename(folder)
+    except OSError:
+        if older.exists():
+            older.rename(folder)
+        raise
+
+
 def load_contract(folder: Path) -> ModelContract:
     """Read and check contract.json alone.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import onnx
@@ -11,6 +9,7 @@ import onnxruntime
 import torch
 
 from semgfin_rt import __version__
+from semgfin_rt.atomic import written_whole
 from semgfin_rt.errors import CheckpointError, OptionError
 from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.nn.checkpoint_folder import CONTRACT, read_capped, sha256
@@ -71,7 +70,14 @@ def export_onnx(folder: Path, out: Path) -> float:
             f"the ONNX model {difference}, so it was not written: try other versions of torch "
             f"({torch.__version__}) and onnxruntime ({onnxruntime.__version__})."
         )
-    _write(out, data)
+    try:
+        with written_whole(out) as part:
+            part.write_bytes(data)
+    except OSError as error:
+        raise OptionError(
+            f"'{out}' cannot be written ({error.strerror}): name a file in a folder that exists "
+            "and that you may write to."
+        ) from error
     return difference.largest
 
 
@@ -82,19 +88,3 @@ def read_shapes(path: Path) -> dict[str, tuple[str | int, ...]]:
         value.name: tuple(d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim)
         for value in (*graph.input, *graph.output)
     }
-
-
-def _write(out: Path, data: bytes) -> None:
-    target = out.resolve()  # a symbolic link stays one
-    part = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        part.write_bytes(data)
-        part.replace(target)
-    except OSError as error:
-        raise OptionError(
-            f"'{out}' cannot be written ({error.strerror}): name a file in a folder that exists "
-            "and that you may write to."
-        ) from error
-    finally:
-        with suppress(OSError):
-            part.unlink()

@@ -8,7 +8,6 @@ the user's own cache, named by the SHA-256 of the checkpoint and by all else tha
 from __future__ import annotations
 
 import hashlib
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -19,6 +18,7 @@ import onnxruntime
 from safetensors.numpy import load, save
 
 from semgfin_rt import __version__
+from semgfin_rt.atomic import written_whole
 from semgfin_rt.nn.agreement import Answers
 from semgfin_rt.nn.checkpoint_folder import sha256
 from semgfin_rt.nn.onnx_backend import OPSET
@@ -92,17 +92,13 @@ def keep(file: Path, kept: Kept) -> None:
         arrays[f"features {i}"] = np.ascontiguousarray(features)
         arrays[f"log_probabilities {i}"] = np.ascontiguousarray(log_probabilities)
     content = save(arrays)
-    part = file.with_name(f"part-{os.getpid()}-{file.name}")
-    try:
+    with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(_digest(file, content) + content)
-        part.replace(file)
+        with written_whole(file) as part:
+            part.write_bytes(_digest(file, content) + content)
         for other in file.parent.glob(f"{file.name.partition('-')[0]}-*"):
             if other != file:
                 other.unlink()
-    except OSError:
-        with suppress(OSError):
-            part.unlink()
 
 
 def _digest(file: Path, content: bytes) -> bytes:

@@ -6,7 +6,6 @@ some damaged files, HDF5's has had a steady run of overflows, and both inflate w
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from collections.abc import Iterable, Mapping
@@ -16,6 +15,7 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from semgfin_rt.atomic import written_whole
 from semgfin_rt.errors import RecordingError
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
@@ -130,14 +130,9 @@ def write_mat(
     """
     from scipy.io import savemat
 
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        try:
-            with part.open("wb") as file:
-                for arrays, squeeze in zip(groups, compress, strict=True):
-                    savemat(file, dict(arrays), do_compression=squeeze, oned_as="column")
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        with written_whole(path) as part, part.open("wb") as file:
+            for arrays, squeeze in zip(groups, compress, strict=True):
+                savemat(file, dict(arrays), do_compression=squeeze, oned_as="column")
     except OSError as error:
         raise RecordingError(f"'{path}' cannot be written: {error.strerror}.") from error

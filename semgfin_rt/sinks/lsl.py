@@ -43,6 +43,15 @@ class DecisionLayout:
     class_ids: tuple[int, ...]
     class_names: tuple[str, ...]
 
+    @classmethod
+    def of(cls, contract: ModelContract, horizons_ms: tuple[int, ...] | None) -> DecisionLayout:
+        """Return that of decisions by `contract`, on some of its horizons or all of them."""
+        return cls(
+            tuple(h for h in contract.horizons_ms if horizons_ms is None or h in horizons_ms),
+            contract.class_ids,
+            tuple(c.name for c in contract.classes),
+        )
+
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Name of every column."""
@@ -67,19 +76,17 @@ class DecisionLayout:
         The features are not published: they come back as (n_horizons, 0, 0).
         """
         values = np.asarray(row, np.float64)
+        sample, age_ms = values[:_HEAD].tolist()
         table = values[_HEAD:].reshape(len(self.horizons_ms), -1)  # (n_horizons, 3 + n_classes)
+        probabilities = table[:, _FIXED:].astype(np.float32)
         movements = tuple(
-            Movement(
-                ms,
-                int(line[0]),
-                float(line[1]),
-                line[_FIXED:].astype(np.float32),
-                _STATES[int(line[2])],
+            Movement(ms, int(label), confidence, p, _STATES[int(code)])
+            for ms, (label, confidence, code), p in zip(
+                self.horizons_ms, table[:, :_FIXED].tolist(), probabilities, strict=True
             )
-            for ms, line in zip(self.horizons_ms, table, strict=True)
         )
         features = np.empty((len(movements), 0, 0), np.float32)
-        return Decision(int(values[0]), time, movements, features, float(values[1]))
+        return Decision(int(sample), time, movements, features, age_ms)
 
 
 class LslSink:
@@ -100,11 +107,7 @@ class LslSink:
         source_id: str,
         horizons_ms: tuple[int, ...] | None = None,
     ) -> None:
-        self.layout = DecisionLayout(
-            horizons_ms or contract.horizons_ms,
-            contract.class_ids,
-            tuple(c.name for c in contract.classes),
-        )
+        self.layout = DecisionLayout.of(contract, horizons_ms)
         self._outlet: Any = lsl.api().StreamOutlet(_info(self.layout, source_id))
 
     def write(self, decision: Decision) -> None:

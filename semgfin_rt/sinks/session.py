@@ -94,9 +94,7 @@ def session_header(
             "numpy": np.__version__,
         },
     )
-    layout = DecisionLayout(
-        horizons_ms or contract.horizons_ms, tuple(classes), tuple(classes.values())
-    )
+    layout = DecisionLayout.of(contract, horizons_ms)
     return SessionHeader(SignalSpec(contract.channels, contract.rate, contract.unit), layout, info)
 
 

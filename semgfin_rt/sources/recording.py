@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 
 from semgfin_rt.contracts import NO_LABEL, Chunk, Event, Recording, TruthEvent
@@ -82,11 +80,10 @@ def truth_events(recording: Recording) -> list[TruthEvent]:
         with `end` that tells the number of samples.
     """
     n = len(recording.samples)
-    changed = (np.diff(recording.labels) != 0) | (np.diff(recording.repetitions) != 0)
-    breaks = set(recording.breaks)
-    starts = sorted({0, *(np.flatnonzero(changed) + 1).tolist(), *breaks} - {n})
     events = [
-        TruthEvent(s, int(recording.labels[s]), int(recording.repetitions[s]), s not in breaks)
-        for s in itertools.takewhile(lambda s: s < n, starts)
+        TruthEvent(
+            s, int(recording.labels[s]), int(recording.repetitions[s]), s not in recording.breaks
+        )
+        for s, _ in recording.runs
     ]
     return [*events, TruthEvent(n, NO_LABEL, NO_LABEL, end=True)]

@@ -62,64 +62,82 @@ def evaluate(
     if first is None:
         raise OptionError("there is no recording to score: give one or more.")
     wanted = sorted(first.test_repetitions if repetitions is None else set(repetitions))
-    total: Tally | None = None
-    shape = (len(contract.horizons), len(contract.features), len(contract.channels))
-    r2, r2_persistence = R2(shape), R2(shape)
-    lda_hits = lda_scored = 0
-    by_subject: dict[str, dict[str, float | None]] = {"all": {}, "steady": {}, "lda": {}}
-    lda_repetitions: dict[str, list[int]] = {}
+    sums = _Sums(contract)
     for number, recording in enumerate(chain([first], coming), start=1):
         contract.require_fit(recording.spec, recording.path)
-        prepared = dataset.filtered(recording, contract.filter_sos)
-        windows = TestWindows.build(prepared, contract, wanted)
-        decided = _decide(contract, backend, Imitation(contract, windows, r2, r2_persistence))
-        counts = tally(windows.truth, decided, windows.steady, windows.present, contract.class_ids)
-        total = counts if total is None else total + counts
-        subject = str(recording.subject)
-        lda_repetitions[subject] = _control_repetitions(recording, contract, wanted)
-        hits, scored = _lda_control(prepared, contract, windows, lda_repetitions[subject])
-        by_subject["all"][subject] = accuracy(counts.confusion[0])
-        by_subject["steady"][subject] = accuracy(counts.confusion_steady[0])
-        by_subject["lda"][subject] = hits / scored if scored else None
-        lda_hits, lda_scored = lda_hits + hits, lda_scored + scored
+        sums.add(recording, backend, wanted)
         progress("evaluate", number, max(number, n_recordings), 0.0)
-    if total is None or not total.scored:
+    if sums.total is None or not sums.total.scored:
         raise OptionError(
             f"no window of {first.path} lies in repetitions {', '.join(map(str, wanted))}: "
             "give --repetitions that the data has."
         )
-    figures = summarise(total, contract.horizons_ms)
-    windows_scored = figures.pop("scored")
-    return figures | {
-        "windows": windows_scored,
-        "accuracy_by_subject": by_subject["all"],
-        "accuracy_steady_by_subject": by_subject["steady"],
-        "controls": {
-            "lda": lda_hits / lda_scored if lda_scored else None,
-            "lda_by_subject": by_subject["lda"],
-            "lda_repetitions": lda_repetitions,
-            "majority": figures.pop("majority"),
-            "persistence_by_horizon": figures.pop("persistence_by_horizon"),
-            "truth_persistence_by_horizon": figures.pop("truth_persistence_by_horizon"),
-        },
-        "r2": _named(contract, r2.pooled()[0]),
-        "r2_channel_median": _named(contract, r2.channel_median()[0]),
-        "r2_by_horizon": {
-            str(ms): _named(contract, row)
-            for ms, row in zip(contract.horizons_ms, r2.pooled(), strict=True)
-        },
-        "r2_persistence_by_horizon": {
-            str(ms): _named(contract, row)
-            for ms, row in zip(contract.horizons_ms, r2_persistence.pooled(), strict=True)
-        },
+    return sums.figures(sums.total) | {
         "test_repetitions": wanted,
         "seen_in_training": any(
             contract.learnt_repetitions(first.dataset, int(subject)) & set(wanted)
-            for subject in by_subject["all"]
+            for subject in sums.accuracy
         ),
         "dataset": first.dataset,
         "preset": contract.preset,
     }
+
+
+class _Sums:
+    """What is known of all people so far."""
+
+    def __init__(self, contract: ModelContract) -> None:
+        self.contract = contract
+        self.total: Tally | None = None
+        shape = (len(contract.horizons), len(contract.features), len(contract.channels))
+        self.r2, self.r2_persistence = R2(shape), R2(shape)
+        self.accuracy: dict[str, float | None] = {}
+        self.accuracy_steady: dict[str, float | None] = {}
+        self.lda: dict[str, float | None] = {}
+        self.lda_repetitions: dict[str, list[int]] = {}
+        self.lda_hits = self.lda_scored = 0
+
+    def add(self, recording: Recording, backend: Backend, wanted: Sequence[int]) -> None:
+        """Score a person."""
+        contract, subject = self.contract, str(recording.subject)
+        prepared = dataset.filtered(recording, contract.filter_sos)
+        windows = TestWindows.build(prepared, contract, wanted)
+        imitation = Imitation(contract, windows, self.r2, self.r2_persistence)
+        decided = _decide(contract, backend, imitation)
+        counts = tally(windows.truth, decided, windows.steady, windows.present, contract.class_ids)
+        self.total = counts if self.total is None else self.total + counts
+        self.accuracy[subject] = accuracy(counts.confusion[0])
+        self.accuracy_steady[subject] = accuracy(counts.confusion_steady[0])
+        learnt = _control_repetitions(recording, contract, wanted)
+        hits, scored = _lda_control(prepared, contract, windows, learnt)
+        self.lda_repetitions[subject] = learnt
+        self.lda[subject] = hits / scored if scored else None
+        self.lda_hits, self.lda_scored = self.lda_hits + hits, self.lda_scored + scored
+
+    def figures(self, total: Tally) -> dict[str, object]:
+        """Put together what `evaluate` returns of people."""
+        figures = summarise(total, self.contract.horizons_ms)
+        return figures | {
+            "windows": figures.pop("scored"),
+            "accuracy_by_subject": self.accuracy,
+            "accuracy_steady_by_subject": self.accuracy_steady,
+            "controls": {
+                "lda": self.lda_hits / self.lda_scored if self.lda_scored else None,
+                "lda_by_subject": self.lda,
+                "lda_repetitions": self.lda_repetitions,
+                "majority": figures.pop("majority"),
+                "persistence_by_horizon": figures.pop("persistence_by_horizon"),
+                "truth_persistence_by_horizon": figures.pop("truth_persistence_by_horizon"),
+            },
+            "r2": _named(self.contract, self.r2.pooled()[0]),
+            "r2_channel_median": _named(self.contract, self.r2.channel_median()[0]),
+            "r2_by_horizon": self._by_horizon(self.r2),
+            "r2_persistence_by_horizon": self._by_horizon(self.r2_persistence),
+        }
+
+    def _by_horizon(self, r2: R2) -> dict[str, object]:
+        rows = zip(self.contract.horizons_ms, r2.pooled(), strict=True)
+        return {str(ms): _named(self.contract, row) for ms, row in rows}
 
 
 def _decide(contract: ModelContract, backend: Backend, imitation: Imitation) -> LabelArray:

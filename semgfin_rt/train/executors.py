@@ -86,12 +86,12 @@ def run_locally(
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 pool, task = running.pop(future)
                 try:
-                    result = future.result()
-                    for following in islice(waiting, 1):
-                        running[pool.submit(work, following)] = pool, following
+                    yield task, future.result()
+                    # only now: a result that the caller has not kept yet counts as in flight
+                    for task in islice(waiting, 1):
+                        running[pool.submit(work, task)] = pool, task
                 except BrokenProcessPool as error:
                     raise _died(task, "its process was killed, perhaps for memory") from error
-                yield task, result
     finally:
         ours.close()  # ends every worker at once, busy or not
         for pool in pools:

@@ -89,29 +89,12 @@ def finetune(
     with resume_folder(out) as state:
         signals = SignalCache(cache or state / "signals")
         filtered = filter_each(recordings, lambda first: known_filter(contract, first), signals)
-        if len(filtered.recordings) > 1:
-            raise OptionError(
-                f"a checkpoint is adapted to one person and {len(filtered.recordings)} were given: "
-                "choose one with --subjects."
-            )
-        repetitions = training_repetitions(filtered.recordings, options.repetitions)
-        require_known_classes(filtered.recordings, repetitions, contract)
-        scaler = dataset.fit_scaler(filtered.recordings, repetitions)
-        scale = Scaler(contract.scale_mean, contract.scale_std)
-        contract = contract.model_copy(
-            update={"scale_mean": tuple(scaler.mean), "scale_std": tuple(scaler.std)}
-        )
-        data = prepare(filtered.recordings, contract, repetitions)
-        person = filtered.recordings[0]
-        learnt = contract.learnt_repetitions(person.dataset, person.subject)
-        as_before = None  # a repetition that the checkpoint has learnt says nothing
-        if data.held is not None and not learnt & set(data.held_out):
-            as_before = replace(data.held, scalers=[scale])
-        if (gate := rest_gate(contract, data)) is not None:
-            contract = contract.model_copy(update={"rest_gate": gate})
+        contract, data, as_before = _prepare_person(filtered.recordings, contract, options)
     spec = contract.network
     recipe = finetune_recipe(contract.preset, spec.classifier, options.tune, options.shorten)
-    identity = fingerprint(options, recipe, contract, repetitions, filtered.sha256, sha256(base))
+    identity = fingerprint(
+        options, recipe, contract, data.repetitions, filtered.sha256, sha256(base)
+    )
     network = network.to(device)
     objective = Objective(network, contract, recipe, options.seed, device)
     key = f"held_out_accuracy_{contract.horizons_ms[0]}ms"
@@ -123,7 +106,9 @@ def finetune(
             trial = replace(objective, network=copy.deepcopy(network))
             run = Run(trial.network, state / "without held out.safetensors", identity, progress)
             train_cnn(run, trial, data.kept)
-            metrics[key] = held_out_accuracy(trial.network, replace(as_before, scalers=[scaler]))
+            metrics[key] = held_out_accuracy(
+                trial.network, replace(as_before, scalers=data.kept.scalers)
+            )
             _refuse_worse(metrics, key, base, state)
     run = Run(network, state / "recognition.safetensors", identity, progress)
     done = _adapt(run, objective, data, options)
@@ -136,6 +121,35 @@ def finetune(
     )
     record = training_record("finetune", filtered.sha256, data, options.seed, done, run.seconds)
     return finish(out, state, network, contract, record, metrics)
+
+
+def _prepare_person(
+    recordings: list[Recording], base: ModelContract, options: FinetuneOptions
+) -> tuple[ModelContract, TrainingData, dataset.TrainingWindows | None]:
+    """Return the contract with the person's scale, what is learnt, and what both are compared on.
+
+    The last is the held-out repetition on the scale of `base`, or None: one that `base` has learnt
+    says nothing.
+    """
+    if len(recordings) > 1:
+        raise OptionError(
+            f"a checkpoint is adapted to one person and {len(recordings)} were given: choose one "
+            "with --subjects."
+        )
+    repetitions = training_repetitions(recordings, options.repetitions)
+    require_known_classes(recordings, repetitions, base)
+    scaler = dataset.fit_scaler(recordings, repetitions)
+    contract = base.model_copy(
+        update={"scale_mean": tuple(scaler.mean), "scale_std": tuple(scaler.std)}
+    )
+    data = prepare(recordings, contract, repetitions)
+    learnt = base.learnt_repetitions(recordings[0].dataset, recordings[0].subject)
+    as_before = None
+    if data.held is not None and not learnt & set(data.held_out):
+        as_before = replace(data.held, scalers=[Scaler(base.scale_mean, base.scale_std)])
+    if (gate := rest_gate(contract, data)) is not None:
+        contract = contract.model_copy(update={"rest_gate": gate})
+    return contract, data, as_before
 
 
 def require_tunable(contract: ModelContract, options: FinetuneOptions) -> None:

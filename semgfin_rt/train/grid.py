@@ -6,7 +6,6 @@ was started; workers never write there. The same command started again runs what
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from semgfin_rt.atomic import written_whole
 from semgfin_rt.errors import OptionError, TrainingError
 from semgfin_rt.train.executors import TaskT, run_locally, run_on_ray
 from semgfin_rt.train.results import TaskResult
@@ -126,11 +126,10 @@ def _write(file: Path, fingerprint: str, result: TaskResult) -> TaskResult:
     """Keep a result; returned as it will be read, so that resuming changes nothing."""
     text = _Finished(fingerprint=fingerprint, result=result).model_dump_json()
     same = _Finished.model_validate_json(text).result
-    fresh = file.with_suffix(".new")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(text, encoding="utf-8")
-        os.replace(fresh, file)
+        with written_whole(file) as part:
+            part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise TrainingError(
             f"{file} cannot be written ({error}): make room, then start the same command again."

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from semgfin_rt.atomic import written_whole
 from semgfin_rt.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -248,11 +248,10 @@ class Run:
             for index, values in optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer.{index}.{key}": t for key, t in values.items()}
         metadata = {"fingerprint": self.fingerprint, "state": json.dumps(vars(self._state))}
-        fresh = self._file.with_suffix(".new")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            save_file({n: t.contiguous() for n, t in tensors.items()}, fresh, metadata)
-            os.replace(fresh, self._file)
+            with written_whole(self._file) as part:
+                save_file({n: t.contiguous() for n, t in tensors.items()}, part, metadata)
         except (OSError, SafetensorError) as error:
             raise TrainingError(
                 f"{self._file} cannot be written ({error}): make room, then start the same "

@@ -5,6 +5,8 @@ Accuracies, onsets and false activations are those of `semgfin_rt.scoring`.
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,6 +14,7 @@ from semgfin_rt.contracts import NO_LABEL, FloatArray, LabelArray
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.scoring import (
     Course,
+    Tally,
     accuracy,
     balanced_accuracy,
     class_index,
@@ -27,6 +30,7 @@ BINS = 10
 REJECT_RATES = (0.01, 0.05, 0.1, 0.2)
 
 BoolArray = npt.NDArray[np.bool_]
+_Value: TypeAlias = tuple[str, int, float | None]  # measure, horizon in ms, value
 _APART_MS = 1e6  # between the clocks of two stretches, more than any reach across
 
 
@@ -67,29 +71,10 @@ def measure(
     near = near_changes(windows, contract)
     close = tally(truth[near], decided[near], windows.steady[near], windows.present[near], ids)
 
-    values: list[tuple[str, int, float | None]] = []
-    for h, ms in enumerate(contract.horizons_ms):
-        values += [
-            ("accuracy", ms, accuracy(counts.confusion[h])),
-            ("accuracy_steady", ms, accuracy(counts.confusion_steady[h])),
-            ("balanced_accuracy", ms, balanced_accuracy(counts.confusion[h])),
-            ("accuracy_transition", ms, accuracy(close.confusion[h])),
-        ]
     first = contract.horizons_ms[0]
-    wrong = _wrong(counts.confusion[0])
-    values += [
-        ("majority", first, majority(counts.confusion[0])),
-        ("transition_errors", first, _wrong(close.confusion[0]) / wrong if wrong else None),
-    ]
+    values = _accuracies(counts, close, contract)
     if contract.horizons[0] == 0:  # without a decision on the present there is no delay
-        course = Course(contract)
-        onsets = course.push(windows.newest, windows.present, decided[:, 0]) + course.end()
-        delays = [o.delay_ms for o in onsets if o.delay_ms is not None]
-        values += [
-            ("onset_delay_ms", first, float(np.median(delays)) if delays else None),
-            ("onsets_missed", first, (len(onsets) - len(delays)) / len(onsets) if onsets else None),
-            ("false_activations_per_min", first, course.false_activations),
-        ]
+        values += _delays(windows, decided[:, 0], contract)
     _, known = class_index(truth[:, 0], ids)
     calibration: list[tuple[float, float, int]] = []
     thresholds: dict[str, dict[str, float]] = {}
@@ -123,6 +108,38 @@ def measure(
         calibration=calibration,
         thresholds=thresholds,
     )
+
+
+def _accuracies(counts: Tally, close: Tally, contract: ModelContract) -> list[_Value]:
+    """Of all windows and of those near changes."""
+    values: list[_Value] = []
+    for h, ms in enumerate(contract.horizons_ms):
+        values += [
+            ("accuracy", ms, accuracy(counts.confusion[h])),
+            ("accuracy_steady", ms, accuracy(counts.confusion_steady[h])),
+            ("balanced_accuracy", ms, balanced_accuracy(counts.confusion[h])),
+            ("accuracy_transition", ms, accuracy(close.confusion[h])),
+        ]
+    first = contract.horizons_ms[0]
+    wrong = _wrong(counts.confusion[0])
+    return [
+        *values,
+        ("majority", first, majority(counts.confusion[0])),
+        ("transition_errors", first, _wrong(close.confusion[0]) / wrong if wrong else None),
+    ]
+
+
+def _delays(windows: TestWindows, decided: LabelArray, contract: ModelContract) -> list[_Value]:
+    """How late onsets are seen, and what is seen in rest."""
+    first = contract.horizons_ms[0]
+    course = Course(contract)
+    onsets = course.push(windows.newest, windows.present, decided) + course.end()
+    delays = [o.delay_ms for o in onsets if o.delay_ms is not None]
+    return [
+        ("onset_delay_ms", first, float(np.median(delays)) if delays else None),
+        ("onsets_missed", first, (len(onsets) - len(delays)) / len(onsets) if onsets else None),
+        ("false_activations_per_min", first, course.false_activations),
+    ]
 
 
 def decide(

@@ -115,8 +115,7 @@ def _positions(
     stretch[list(recording.breaks)] = 1
     stretch = np.cumsum(stretch)
     allowed = np.isin(numbers, repetitions)
-    changed = (np.diff(labels) != 0) | (np.diff(numbers) != 0) | (np.diff(stretch) != 0)
-    elapsed = _since(np.insert(changed, 0, True))
+    elapsed = np.concatenate([np.arange(stop - start) for start, stop in recording.runs])
     at = np.flatnonzero(allowed & (elapsed % hop == 0))
     target = at[:, None] + np.asarray(horizons)
     inside = target < len(labels)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -47,6 +48,14 @@ def test_workers_run_side_by_side_in_one_thread_each(tmp_path, monkeypatch):
     assert not any(map(is_alive, pids))
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+
+
+def test_no_task_starts_before_the_result_of_the_last_was_taken(tmp_path):
+    """What a killed run loses is then in flight, and not done and unwritten."""
+    with closing(run_locally(tasks(2), work(tmp_path / "log"), 1)) as results:
+        next(results)
+        time.sleep(0.5)  # the worker is warm: it would have logged within ms
+        assert runs(tmp_path / "log").keys() == {"s0"}
 
 
 def test_an_exception_arrives_as_itself_with_its_traceback(tmp_path):

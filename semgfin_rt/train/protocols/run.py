@@ -22,7 +22,7 @@ from semgfin_rt.train.protocols.scoring import Setting
 from semgfin_rt.train.protocols.survey import Survey, survey
 from semgfin_rt.train.protocols.tasks import Plan, Task
 from semgfin_rt.train.recipes import FINETUNE_RECIPES, RECIPES
-from semgfin_rt.train.report.summary import RunSummary
+from semgfin_rt.train.report.summary import Results, RunSummary
 from semgfin_rt.train.report.write import write_report
 from semgfin_rt.train.results import TaskResult
 from semgfin_rt.train.statistics import BOUND, FORECASTS, OURS, average_seeds
@@ -33,7 +33,7 @@ _QUICK_WINDOWS_PAPER = 200  # a decision of the published network takes some 10 
 
 def run_protocol(
     name: str, data: Path, out: Path, options: ProtocolOptions, progress: Progress
-) -> list[TaskResult]:
+) -> Results:
     """Run a protocol and write its report.
 
     Killed and started again with the same arguments, it loses at most the task in flight; results
@@ -54,8 +54,8 @@ def run_protocol(
 
     Returns
     -------
-    list of TaskResult
-        In the order of the plan's tasks.
+    Results
+        What the report shows.
 
     Raises
     ------
@@ -107,8 +107,9 @@ def run_protocol(
         conditions=planned.conditions,
         seconds=time.monotonic() - started,
     )
-    write_report(out, summary, results)
-    return results
+    report = Results.of(summary, results)
+    write_report(out, report)
+    return report
 
 
 def make_setting(planned: Plan, data: Path, out: Path, options: ProtocolOptions) -> Setting:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -33,7 +33,7 @@ def unlabelled_excerpt(
         The pieces in the order of time, a stretch each, all labels `NO_LABEL`.
     """
     longest: dict[int, tuple[int, int]] = {}
-    for start, stop in _runs(recording):
+    for start, stop in recording.runs:
         label = int(recording.labels[start])
         if recording.repetitions[start] == repetition and label in class_ids:
             before = longest.get(label, (0, 0))
@@ -79,7 +79,7 @@ def first_share(
         Of the same length; what is left out has no label and repetition (`NO_LABEL`).
     """
     labels, numbers = recording.labels.copy(), recording.repetitions.copy()
-    for start, stop in _runs(recording):
+    for start, stop in recording.runs:
         if int(recording.repetitions[start]) not in repetitions:
             continue
         stretch = max(edge for edge in (0, *recording.breaks) if edge <= start)
@@ -89,11 +89,3 @@ def first_share(
         labels[end:stop] = NO_LABEL
         numbers[end:stop] = NO_LABEL
     return replace(recording, labels=labels, repetitions=numbers)
-
-
-def _runs(recording: Recording) -> Iterator[tuple[int, int]]:
-    """Contiguous samples of one label and repetition, as (start, stop)."""
-    labels, numbers = recording.labels, recording.repetitions
-    edges = np.flatnonzero((np.diff(labels) != 0) | (np.diff(numbers) != 0)) + 1
-    bounds = np.unique([0, *edges, *recording.breaks, len(labels)])
-    yield from zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)

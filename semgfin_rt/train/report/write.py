@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import tempfile
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from semgfin_rt.atomic import written_whole
 from semgfin_rt.errors import OptionError
 from semgfin_rt.train.report.page import render
-from semgfin_rt.train.report.summary import Results, RunSummary
-from semgfin_rt.train.results import TaskResult
+from semgfin_rt.train.report.summary import Results
 from semgfin_rt.train.statistics import FEWEST, spread
 
 _COLUMNS = pa.schema(
@@ -33,23 +30,20 @@ _COLUMNS = pa.schema(
 )
 
 
-def write_report(folder: Path, run: RunSummary, results: Sequence[TaskResult]) -> None:
+def write_report(folder: Path, found: Results) -> None:
     """Write results.json, results.parquet and report.html.
 
     Parameters
     ----------
     folder : Path
         Made when it is not there; older files of these names are replaced.
-    run : RunSummary
-    results : sequence of TaskResult
-        Of all tasks of the run.
+    found : Results
 
     Raises
     ------
     OptionError
         When the folder cannot be written.
     """
-    found = Results.of(run, results)
     files = {
         "results.json": _json(found),
         "results.parquet": _parquet(found),
@@ -57,11 +51,9 @@ def write_report(folder: Path, run: RunSummary, results: Sequence[TaskResult]) -
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as unfinished:
-            for name, content in files.items():
-                fresh = Path(unfinished) / name
-                fresh.write_bytes(content)
-                os.replace(fresh, folder / name)
+        for name, content in files.items():
+            with written_whole(folder / name) as part:
+                part.write_bytes(content)
     except OSError as error:
         raise OptionError(
             f"the report cannot be written to {folder} ({error.strerror}): give another --out."

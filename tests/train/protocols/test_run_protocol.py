@@ -71,12 +71,12 @@ def within(people, brief, tmp_path_factory):
     out = tmp_path_factory.mktemp("within")
     chosen = brief.model_copy(update={"subjects": (1,)})
     stages = []
-    results = run_protocol("within", people, out, chosen, lambda *told: stages.append(told))
-    return out, chosen, results, stages
+    found = run_protocol("within", people, out, chosen, lambda *told: stages.append(told))
+    return out, chosen, found, stages
 
 
 def test_within_scores_networks_controls_and_forecasts(within):
-    _, _, results, _ = within
+    results = [within[2]]
     everybody = {*NETWORKS, *METHODS, "fin_linear"}
     forecasts = {"persistence", "truth_persistence", "schedule"}
     now = {f.method for f in figures(results, "accuracy_steady") if f.horizon_ms == 0}
@@ -89,17 +89,17 @@ def test_within_scores_networks_controls_and_forecasts(within):
 
 
 def test_every_method_decides_on_the_same_windows(within):
-    _, _, results, _ = within
+    results = [within[2]]
     support = {tuple(map(sum, d.confusion)) for r in results for d in r.details}
     assert len(support) == 1
 
 
 def test_the_report_is_written_with_config_and_versions(within):
-    out, chosen, results, stages = within
+    out, chosen, found, stages = within
     written = json.loads((out / "results.json").read_text())
     assert written["config"]["fit"]["window_ms"] == chosen.fit.window_ms
     assert {"torch", "semgfin-rt", "scikit-learn"} <= set(written["versions"])
-    assert len(written["figures"]) == sum(len(r.figures) for r in results)
+    assert len(written["figures"]) == len(found.figures)
     assert (out / "report.html").stat().st_size > 10_000
     assert not any("log of test runs" in note for note in written["notes"])  # synthetic
     last = {stage: (step, steps) for stage, step, steps, _ in stages}
@@ -107,10 +107,10 @@ def test_the_report_is_written_with_config_and_versions(within):
 
 
 def test_the_same_command_again_trains_and_scores_nothing(within, people):
-    out, chosen, results, _ = within
+    out, chosen, found, _ = within
     stages = []
     again = run_protocol("within", people, out, chosen, lambda *told: stages.append(told))
-    assert again == results
+    assert (again.figures, again.details) == (found.figures, found.details)
     assert [told for told in stages if told[0] != "read"] == [
         ("bases", 3, 3, 0.0),
         ("tasks", 4, 4, 0.0),
@@ -199,8 +199,9 @@ def test_a_reduced_paper_has_the_published_shapes_and_a_network_for_each_horizon
 def test_the_report_takes_every_protocol(run_here, name, tmp_path):
     planned, results = run_here(name)
     run = RunSummary(name, planned.title, "synthetic", {}, {}, "realtime", planned.notes)
-    write_report(tmp_path, replace(run, conditions=planned.conditions), results)
-    assert Results.of(run, results).figures
+    found = Results.of(replace(run, conditions=planned.conditions), results)
+    write_report(tmp_path, found)
+    assert found.figures
     assert planned.title in html.unescape((tmp_path / "report.html").read_text())
 
 

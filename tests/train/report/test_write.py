@@ -11,6 +11,7 @@ from pretend import pretend_contract, pretend_imitation, pretend_task, run_summa
 from pydantic import ValidationError
 
 from semgfin_rt.errors import OptionError
+from semgfin_rt.train.report.summary import Results
 from semgfin_rt.train.report.write import write_report
 from semgfin_rt.train.results import MEASURES, Detail, Figure, TaskResult
 
@@ -54,7 +55,8 @@ def tasks():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, tasks):
     out = tmp_path_factory.mktemp("report") / "new" / "run"
-    write_report(out, run_summary(notes=("SVM: 5,000 balanced windows.", "Hello.")), tasks)
+    summary = run_summary(notes=("SVM: 5,000 balanced windows.", "Hello."))
+    write_report(out, Results.of(summary, tasks))
     return out
 
 
@@ -63,7 +65,7 @@ def page(folder):
 
 
 def written(tmp_path, tasks, **changes):
-    write_report(tmp_path, run_summary(**changes), tasks)
+    write_report(tmp_path, Results.of(run_summary(**changes), tasks))
     return page(tmp_path)
 
 
@@ -200,7 +202,7 @@ def test_an_older_report_is_replaced_and_a_failure_leaves_it_whole(tmp_path, tas
     old = {name: (tmp_path / name).read_bytes() for name in FILES}
     broken = run_summary(config={"rate": float("nan")})
     with pytest.raises(ValueError, match="not JSON compliant"):
-        write_report(tmp_path, broken, tasks[:1])
+        write_report(tmp_path, Results.of(broken, tasks[:1]))
     assert {f.name: f.read_bytes() for f in tmp_path.iterdir()} == old
     assert "The new one" in written(tmp_path, tasks[:1], title="The new one").text
 
@@ -208,15 +210,15 @@ def test_an_older_report_is_replaced_and_a_failure_leaves_it_whole(tmp_path, tas
 def test_a_folder_that_cannot_be_written(tmp_path, tasks):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OptionError, match=r"cannot be written to .*file.*give another --out"):
-        write_report(tmp_path / "file", run_summary(), tasks[:1])
+        write_report(tmp_path / "file", Results.of(run_summary(), tasks[:1]))
     (tmp_path / "run" / "report.html").mkdir(parents=True)
     with pytest.raises(OptionError, match="give another --out"):
-        write_report(tmp_path / "run", run_summary(), tasks[:1])
+        write_report(tmp_path / "run", Results.of(run_summary(), tasks[:1]))
     assert {f.name for f in (tmp_path / "run").iterdir()} == FILES
 
 
 def test_the_same_run_has_the_same_page(tmp_path, tasks):
     for name in ("one", "other"):
-        write_report(tmp_path / name, run_summary(), tasks[:2])
+        write_report(tmp_path / name, Results.of(run_summary(), tasks[:2]))
     one, other = ((tmp_path / n / "report.html").read_bytes() for n in ("one", "other"))
     assert one == other

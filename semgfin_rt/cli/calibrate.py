@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from semgfin_rt.app.prompted import SyntheticPerson
     from semgfin_rt.app.settings import Live
     from semgfin_rt.app.tuning import Tuning
+    from semgfin_rt.contracts import Recording
 
 SYNTHETIC = "synthetic"
 STRANGER = 99
@@ -80,7 +81,7 @@ def calibrate(
         raise OptionError(f"--order '{order}' is not known: choose random or contract.")
     from semgfin_rt import lsl
     from semgfin_rt.app.calibration import Calibration, Plan
-    from semgfin_rt.app.prompted import require_unknown, run_prompts
+    from semgfin_rt.app.prompted import require_unknown
     from semgfin_rt.app.prompts import Timing
     from semgfin_rt.app.tuning import Tuning, require_place
     from semgfin_rt.folders import find_model
@@ -105,18 +106,8 @@ def calibrate(
     )
     calibration = Calibration(contract, plan, subject, SYNTHETIC if is_synthetic else "session")
     person = _person(source, subject, seed, speed, unit, wait)
-    timetable = calibration.timetable()
-    print(
-        f"{len(timetable.trials)} trials of {movement_s:g} s with {rest_s:g} s of rest between, "
-        f"{timetable.end / contract.rate / 60:.1f} min of signal, for {folder}.",
-        flush=True,
-    )
-    teller = _Teller(calibration, counts_down=not is_synthetic)
-    for note in run_prompts(calibration, folder, person, teller):
-        print(note)
-    recording = calibration.recording()
-    for note in recording.notes:
-        print(note)
+    trials = calibration.timetable().trials  # what is still to come, and later nothing is
+    recording = _record(calibration, folder, person, counts_down=not is_synthetic)
     options = FinetuneOptions(seed=seed, shorten=QUICK if quick else 1.0)
     with Tuning(folder, recording, out, options) as tuning:
         kept, reason = _tune(tuning)
@@ -125,11 +116,11 @@ def calibrate(
             "checkpoint": None if kept is None else str(kept),
             "ok": not reason,
             "reason": reason,
-            "trials": len(timetable.trials),
+            "trials": len(trials),
             "redone": calibration.redone,
             "left_out": list(recording.notes),
             "signal_s": len(recording.samples) / contract.rate,
-            "movements": sorted({trial.movement for trial in timetable.trials}),
+            "movements": sorted({trial.movement for trial in trials}),
             "source": source,
             "subject": subject,
             "seed": seed,
@@ -139,6 +130,27 @@ def calibrate(
     if reason:
         typer.echo(f"semgfin-rt: {reason}.", err=True)
         raise typer.Exit(NOT_KEPT)
+
+
+def _record(
+    calibration: Calibration, folder: Path, person: SyntheticPerson | Live, *, counts_down: bool
+) -> Recording:
+    """Prompt the movements, and tell how it goes."""
+    from semgfin_rt.app.prompted import run_prompts
+
+    timing, timetable = calibration.plan.timing, calibration.timetable()
+    print(
+        f"{len(timetable.trials)} trials of {timing.movement_s:g} s with {timing.rest_s:g} s of "
+        f"rest between, {timetable.end / calibration.contract.rate / 60:.1f} min of signal, for "
+        f"{folder}.",
+        flush=True,
+    )
+    for note in run_prompts(calibration, folder, person, _Teller(calibration, counts_down)):
+        print(note)
+    recording = calibration.recording()
+    for note in recording.notes:
+        print(note)
+    return recording
 
 
 def _tune(tuning: Tuning) -> tuple[Path | None, str]:
@@ -180,7 +192,7 @@ def _person(
 class _Teller:
     """Prints a line for every trial, and where a person follows, one for every second."""
 
-    def __init__(self, calibration: Calibration, *, counts_down: bool) -> None:
+    def __init__(self, calibration: Calibration, counts_down: bool) -> None:
         self._calibration, self._counts_down = calibration, counts_down
         self._told = ("", 0)
         self._judged = 0

@@ -32,7 +32,7 @@ Repetitions = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random number.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Quick = Annotated[bool, typer.Option("--quick", help="A smoke run: 2 % of the steps.")]
+Quick = Annotated[bool, typer.Option("--quick", help="A smoke run: 2 % of the steps, few windows.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be done, how long and in how much memory.")
 ]

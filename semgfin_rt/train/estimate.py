@@ -19,7 +19,7 @@ from semgfin_rt.train.costs import Costs, resident_bytes
 from semgfin_rt.train.drafting import choose_filter, draft_contract
 from semgfin_rt.train.finetune import require_tunable
 from semgfin_rt.train.loop import Progress
-from semgfin_rt.train.options import MOST_WINDOWS, FinetuneOptions, FitOptions
+from semgfin_rt.train.options import FinetuneOptions, FitOptions
 from semgfin_rt.train.preparation import Filtered, training_repetitions
 from semgfin_rt.train.recipes import RECIPES, Recipe, finetune_recipe
 
@@ -256,7 +256,7 @@ def _of_training(
         f"{everything} training windows of repetitions {', '.join(map(str, repetitions))}"
         f"{f', {held} of them held out' if held else ''}."
     )
-    n_bytes = resident_bytes() + training_bytes(census, contract, costs, everything)
+    n_bytes = resident_bytes() + training_bytes(census, contract, recipe, costs, everything)
     return Estimate(parts, sum(part.seconds for part in parts), n_bytes, (note,))
 
 
@@ -274,7 +274,7 @@ def training_parts(
         size = f"{steps} steps of {min(numbers.batch, n_windows)} windows"
         return Part(name, size, steps * getattr(costs, kind))
 
-    n = min(kept + held, MOST_WINDOWS)
+    n = min(kept + held, recipe.windows)
     if costs.heads:
         parts = [
             stage("FIN", "imitate", kept),
@@ -292,13 +292,15 @@ def training_parts(
     return tuple(part for part in parts if part.seconds)
 
 
-def training_bytes(census: Census, contract: ModelContract, costs: Costs, windows: int) -> int:
+def training_bytes(
+    census: Census, contract: ModelContract, recipe: Recipe, costs: Costs, windows: int
+) -> int:
     """Memory of a training beside that of the program."""
     spec = contract.network
     n_signals = len(contract.channels) * len(spec.derivations)
     n_inputs = len(contract.classifier_features) * n_signals * spec.k_outputs
     n_horizons = len(contract.horizons_ms)
-    rows = min(windows, MOST_WINDOWS) if costs.heads else 0
+    rows = min(windows, recipe.windows) if costs.heads else 0
     return (
         3 * census.n_bytes  # arrays of the file, our float32, the filtered signal
         + costs.step_bytes

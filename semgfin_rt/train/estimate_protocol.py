@@ -166,7 +166,7 @@ class _Prices:
         """Memory of training it, beside that of the program."""
         price = self.of_base[base.key]
         n = self.census.count(self._repetitions(base), price.contract, base.subjects)
-        return training_bytes(self.census, price.contract, price.costs, n)
+        return training_bytes(self.census, price.contract, price.recipe, price.costs, n)
 
     def task(self, task: Task) -> float:
         """Seconds of one task."""

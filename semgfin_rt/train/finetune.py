@@ -92,6 +92,8 @@ def finetune(
         contract, data, as_before = _prepare_person(filtered.recordings, contract, options)
     spec = contract.network
     recipe = finetune_recipe(contract.preset, spec.classifier, options.tune, options.shorten)
+    if options.most_windows is not None:
+        recipe = replace(recipe, windows=min(recipe.windows, options.most_windows))
     identity = fingerprint(
         options, recipe, contract, data.repetitions, filtered.sha256, sha256(base)
     )
@@ -101,13 +103,13 @@ def finetune(
     metrics = {}
     if as_before is not None:
         tell = told(progress, "before")
-        metrics[_BEFORE] = held_out_accuracy(network, as_before, options.most_windows, tell)
+        metrics[_BEFORE] = held_out_accuracy(network, as_before, recipe.windows, tell)
         if spec.classifier == "cnn" and not options.keep_worse:
             trial = replace(objective, network=copy.deepcopy(network))
             run = Run(trial.network, state / "without held out.safetensors", identity, progress)
             train_cnn(run, trial, data.kept)
             metrics[key] = held_out_accuracy(
-                trial.network, replace(as_before, scalers=data.kept.scalers)
+                trial.network, replace(as_before, scalers=data.kept.scalers), recipe.windows
             )
             _refuse_worse(metrics, key, base, state)
     run = Run(network, state / "recognition.safetensors", identity, progress)
@@ -174,7 +176,7 @@ def _adapt(
     if imitate.steps:
         run.run(imitate)
     prior = PriorWeight() if options.replay else PriorWeight(0, 0)
-    done = recognise(run, objective, data, prior, options.most_windows)
+    done = recognise(run, objective, data, prior)
     if imitate.steps:
         done.steps[imitate.name] = imitate.steps
     return done

@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from semgfin_rt.model_contract import Derivation, PresetName
 
 DEFAULT_HORIZONS_MS = (0, 50, 100, 200, 300)
-MOST_WINDOWS = 40_000
-"""Beyond that an LDA of some hundred inputs does not change."""
 
 
 class _Options(BaseModel):
@@ -89,14 +87,14 @@ class FinetuneOptions(_Options):
         Whether the linear head also goes by what the checkpoint knows of other people.
     keep_worse : bool
         Whether a result is kept that is worse than the checkpoint on the held-out repetition.
-    most_windows : int
-        An MLP learns from so many windows at most, evenly spread, and is judged on no more.
+    most_windows : int or None
+        The recipe's limit of windows, made narrower; see `Recipe.windows`.
     """
 
     tune: Literal["head", "all"] | None = None
     replay: bool = True
     keep_worse: bool = False
-    most_windows: int = Field(default=MOST_WINDOWS, ge=1)
+    most_windows: int | None = Field(default=None, ge=1)
 
 
 class AdaptOptions(BaseModel):

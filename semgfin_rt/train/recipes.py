@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
+_FEWEST_WINDOWS = 2_000
+
 
 @dataclass(frozen=True)
 class StageRecipe:
@@ -64,6 +66,9 @@ class Recipe:
     present_weight : float
         Weight of the present features in the imitation loss, those of each horizon have 1: what is
         not in the signal yet makes most of the loss, and cannot be learnt.
+    windows : int
+        An MLP learns from so many windows at most, evenly spread, and is judged on no more: beyond
+        that an LDA of some hundred inputs does not change.
     """
 
     imitate: StageRecipe
@@ -74,9 +79,13 @@ class Recipe:
     label_smoothing: float = 0.0
     imitation_weight: float = 0.0
     present_weight: float = 1.0
+    windows: int = 40_000
 
     def shortened(self, factor: float) -> Recipe:
-        """Take `factor` of the steps, of 1000 where there are more; below 1, a smoke run."""
+        """Take `factor` of the steps, of 1000 where there are more, and of the windows.
+
+        Below 1 it is a smoke run; no fewer than 2000 windows are left.
+        """
         if factor == 1:
             return self
         shorter = {
@@ -84,7 +93,11 @@ class Recipe:
             for name, stage in self.stages.items()
         }
         return replace(
-            self, imitate=shorter["imitate"], classify=shorter["classify"], joint=shorter["joint"]
+            self,
+            imitate=shorter["imitate"],
+            classify=shorter["classify"],
+            joint=shorter["joint"],
+            windows=max(_FEWEST_WINDOWS, round(factor * self.windows)),
         )
 
     @property

@@ -18,7 +18,6 @@ from semgfin_rt.train import heads, people
 from semgfin_rt.train.dataset import TrainingWindows
 from semgfin_rt.train.loop import Progress, Run
 from semgfin_rt.train.objectives import Objective
-from semgfin_rt.train.options import MOST_WINDOWS
 from semgfin_rt.train.people import FeatureTable, Person
 from semgfin_rt.train.preparation import TrainingData
 
@@ -40,7 +39,6 @@ def recognise(
     objective: Objective,
     data: TrainingData,
     prior: heads.PriorWeight | None = None,
-    most: int = MOST_WINDOWS,
 ) -> Recognised:
     """Train the classifiers on the FIN's features; choose their mixes on the held-out repetition.
 
@@ -48,12 +46,10 @@ def recognise(
     ----------
     prior : PriorWeight or None
         Weight of what the checkpoint knows of other people, where one is adapted.
-    most : int
-        Windows that are learnt from, and at most so many held-out ones, evenly spread.
     """
     if not heads.linear_heads(objective.network):
         return train_cnn(run, objective, data.all)
-    network, contract = objective.network, objective.contract
+    network, contract, most = objective.network, objective.contract, objective.recipe.windows
     tell = None if prior is None else told(run.progress, "features")  # a person waits for it
     kept = FeatureTable.read(network, data.kept, most, tell)
     held = None
@@ -223,7 +219,7 @@ def train_cnn(run: Run, objective: Objective, windows: TrainingWindows) -> Recog
 def held_out_accuracy(
     network: Network,
     held: TrainingWindows,
-    most: int = MOST_WINDOWS,
+    most: int,
     tell: people.Tell | None = None,
 ) -> float:
     """Accuracy of a network as it is, at the first horizon, on the windows of `recognise`."""

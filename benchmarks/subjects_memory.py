@@ -77,6 +77,7 @@ def train(method: str, folder: Path, n_subjects: int, progress: Any) -> None:
     options = FitOptions(shorten=0.02, window_ms=150, horizons_ms=(0,))
     with (
         mock.patch("semgfin_rt.train.fit.SignalCache", how),
+        mock.patch("semgfin_rt.train.recipes._FEWEST_WINDOWS", 40_000),  # as many as usual
         tempfile.TemporaryDirectory(dir=folder) as out,
     ):
         fit(read(folder, n_subjects), Path(out) / "model", options, progress)

@@ -70,6 +70,9 @@ PARSERS: dict[str, Callable[[str], Any]] = {
 WORDS = {"skip", "full", "quick", "needs", "with", "first", "beside", "until", "exit"}
 
 
+_running: set[subprocess.Popen[str]] = set()
+
+
 class PageError(Exception):
     """Something that a page says does not hold."""
 
@@ -261,7 +264,7 @@ class Runner:
         return ""
 
     def _start(self, command: str, output: Any) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             ["bash", "-c", command],
             cwd=self.folder,
             env=self.environment,
@@ -271,6 +274,8 @@ class Runner:
             text=True,
             start_new_session=True,  # so that it ends with all that it has started
         )
+        _running.add(process)
+        return process
 
     def _call(self, place: str, command: str, codes: set[int]) -> None:
         began = time.monotonic()
@@ -280,8 +285,7 @@ class Runner:
         except subprocess.TimeoutExpired:
             output = f"not done after {LIMIT_S} s"
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            end(process)
         print(f"{place}: {time.monotonic() - began:.1f} s  {command}", flush=True)
         good = codes | {3} if "close other programs" in output else codes
         if process.poll() not in good:
@@ -304,9 +308,15 @@ class Runner:
             if process.poll() is not None:
                 raise PageError(f"{place}: `{command}` ended too early:\n{log.read_text()}")
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            end(process)
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End a command with all that it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    _running.discard(process)
 
 
 def shortened(command: str) -> str:
@@ -368,15 +378,19 @@ def main() -> None:
     os.chdir(ROOT)
     readmes = [Path("README.md"), Path("replay/README.md")]
     pages = given.pages or [*readmes, *sorted(Path("docs").glob("*.md"))]
+    pool = ThreadPoolExecutor(1 if given.full else 2)
     try:
         for path in [*pages, Path("CONTRIBUTING.md")]:
             check_text(read_page(path))
         check_links(read_page(Path("CHANGELOG.md")))  # it may speak of what is gone
-        with ThreadPoolExecutor(1 if given.full else 2) as pool:
-            notes = pool.map(lambda path: run_page(read_page(path), given.full), pages)
-            passed_over = [note for page in notes for note in page]
+        notes = pool.map(lambda path: run_page(read_page(path), given.full), pages)
+        passed_over = [note for page in notes for note in page]
     except PageError as error:
         raise SystemExit(str(error)) from None
+    finally:  # Ctrl-C reaches none of the commands
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in tuple(_running):
+            end(process)
     print(*passed_over, f"{len(pages)} pages hold.", sep="\n")
 
 

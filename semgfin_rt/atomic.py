@@ -30,7 +30,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     OSError
         It cannot be renamed; whatever writing raises goes through as well.
     """
-    target = path.resolve()
+    target = Path(os.path.realpath(path))  # `resolve` refuses a loop of links its own way
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         yield part

@@ -18,6 +18,10 @@ _CACHE = tempfile.TemporaryDirectory(prefix="semgfin-test-cache-")
 os.environ["XDG_CACHE_HOME"] = _CACHE.name
 os.environ["SEMGFIN_LSL_SESSION"] = f"test{uuid.uuid4().hex}"
 
+# The networks of tests are too small for two threads, which wait for each other where two tests run
+# at a time on two cores: a training of 8 s takes 90 s then.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 # A shell starts background jobs with Ctrl-C ignored, and children inherit that: tests of Ctrl-C
 # need the ordinary way, whoever started this run.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -61,7 +61,7 @@ def protocol(
         ),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="A smoke run: few steps, few test windows.")
+        bool, typer.Option("--quick", help="A smoke run: few steps, few windows.")
     ] = False,
     dry_run: DryRun = False,
     resume: Resume = True,

@@ -55,14 +55,13 @@ def put_in_place(fresh: Path, folder: Path) -> None:
     OSError
     """
     older = fresh.with_name("older")
-    if folder.exists():
-        folder.rename(older)
     try:
+        if folder.exists():
+            folder.rename(older)
         fresh.rename(folder)
-    except OSError:
-        if older.exists():
+    finally:  # after Ctrl-C as well
+        if older.exists() and not folder.exists():
             older.rename(folder)
-        raise
 
 
 def load_contract(folder: Path) -> ModelContract:

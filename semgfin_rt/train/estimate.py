@@ -274,7 +274,7 @@ def training_parts(
         size = f"{steps} steps of {min(numbers.batch, n_windows)} windows"
         return Part(name, size, steps * getattr(costs, kind))
 
-    n = min(kept + held, recipe.windows)
+    n = min(kept, recipe.windows) + min(held, recipe.held)
     if costs.heads:
         parts = [
             stage("FIN", "imitate", kept),
@@ -300,7 +300,7 @@ def training_bytes(
     n_signals = len(contract.channels) * len(spec.derivations)
     n_inputs = len(contract.classifier_features) * n_signals * spec.k_outputs
     n_horizons = len(contract.horizons_ms)
-    rows = min(windows, recipe.windows) if costs.heads else 0
+    rows = min(windows, recipe.windows + recipe.held) if costs.heads else 0
     return (
         3 * census.n_bytes  # arrays of the file, our float32, the filtered signal
         + costs.step_bytes

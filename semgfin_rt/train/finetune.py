@@ -103,13 +103,13 @@ def finetune(
     metrics = {}
     if as_before is not None:
         tell = told(progress, "before")
-        metrics[_BEFORE] = held_out_accuracy(network, as_before, recipe.windows, tell)
+        metrics[_BEFORE] = held_out_accuracy(network, as_before, recipe.held, tell)
         if spec.classifier == "cnn" and not options.keep_worse:
             trial = replace(objective, network=copy.deepcopy(network))
             run = Run(trial.network, state / "without held out.safetensors", identity, progress)
             train_cnn(run, trial, data.kept)
             metrics[key] = held_out_accuracy(
-                trial.network, replace(as_before, scalers=data.kept.scalers), recipe.windows
+                trial.network, replace(as_before, scalers=data.kept.scalers), recipe.held
             )
             _refuse_worse(metrics, key, base, state)
     run = Run(network, state / "recognition.safetensors", identity, progress)

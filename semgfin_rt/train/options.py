@@ -19,7 +19,7 @@ class _Options(BaseModel):
     repetitions: tuple[int, ...] | None = None
     """For training; by default all that the dataset does not keep for testing."""
     shorten: float = Field(default=1.0, gt=0, le=1)
-    """Share of the recipe's steps; below 1 it is a smoke run."""
+    """Share of the recipe's steps and windows; below 1 it is a smoke run."""
 
 
 class FitOptions(_Options):

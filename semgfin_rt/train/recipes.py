@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 _FEWEST_WINDOWS = 2_000
+_MOST_HELD = 10_000
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ class Recipe:
         Weight of the present features in the imitation loss, those of each horizon have 1: what is
         not in the signal yet makes most of the loss, and cannot be learnt.
     windows : int
-        An MLP learns from so many windows at most, evenly spread, and is judged on no more: beyond
-        that an LDA of some hundred inputs does not change.
+        An MLP learns from so many at most, evenly spread: beyond that an LDA of some hundred inputs
+        does not change. See `held` as well.
     """
 
     imitate: StageRecipe
@@ -99,6 +100,11 @@ class Recipe:
             joint=shorter["joint"],
             windows=max(_FEWEST_WINDOWS, round(factor * self.windows)),
         )
+
+    @property
+    def held(self) -> int:
+        """Held-out windows on which it is judged, at most."""
+        return min(self.windows, _MOST_HELD)
 
     @property
     def from_labels(self) -> Recipe:

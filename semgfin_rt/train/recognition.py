@@ -21,8 +21,6 @@ from semgfin_rt.train.objectives import Objective
 from semgfin_rt.train.people import FeatureTable, Person
 from semgfin_rt.train.preparation import TrainingData
 
-_MOST_HELD = 10_000
-
 
 @dataclass(frozen=True)
 class Recognised:
@@ -54,7 +52,7 @@ def recognise(
     kept = FeatureTable.read(network, data.kept, most, tell)
     held = None
     if data.held is not None:
-        held = FeatureTable.read(network, data.held, min(most, _MOST_HELD), tell)
+        held = FeatureTable.read(network, data.held, objective.recipe.held, tell)
     alignments = _align(objective, kept, data)
     metrics: dict[str, float] = {}
     chosen: dict[str, float] = {}
@@ -226,7 +224,7 @@ def held_out_accuracy(
     network.eval()
     length = held.windowing.window
     device = network.derive.device
-    rows = held.spread(min(most, _MOST_HELD))
+    rows = held.spread(most)
     hits = n = 0
     for part in people.batches(rows, device, tell):
         batch = held.gather(part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -267,5 +268,5 @@ def test_half_a_save_leaves_the_one_before(tmp_path, uninterrupted, monkeypatch)
     file = tmp_path / "state.safetensors"
     with pytest.raises(KilledError):
         train(file, kill_at=(1, 4))
-    (tmp_path / ".state.safetensors.1.part").write_bytes(file.read_bytes()[:100])
+    (tmp_path / f".state.safetensors.{os.getpid()}.part").write_bytes(file.read_bytes()[:100])
     assert_same(train(file)[0], uninterrupted)

@@ -42,7 +42,7 @@ class Draft:
         """Finish."""
         if self.options.quick:
             self.notes.append(
-                "This is a smoke run, of few training steps and few test windows: it shows that "
+                "This is a smoke run, of few training steps and few windows: it shows that "
                 "the program works, and no accuracy."
             )
         return Plan(

@@ -30,7 +30,7 @@ class ProtocolOptions(BaseModel):
     unlabelled_s : float
         Seconds of unlabelled signal of a new person.
     quick : bool
-        A smoke run: few training steps, few test windows.
+        A smoke run: few training steps, few windows.
     executor, workers, ray_address, resume
         See `grid.run_grid`.
     cache : Path or None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from PyQt6.QtCore import QEvent, QRect, QRectF, QSize, Qt
-from PyQt6.QtGui import QBrush, QColor, QHelpEvent, QPainter, QPaintEvent
+from PyQt6.QtGui import QBrush, QColor, QHelpEvent, QPainter, QPaintEvent, QStaticText
 from PyQt6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from semgfin_rt.app.ribbon import Check, Ribbon, Run, row_name
@@ -16,6 +16,7 @@ from semgfin_rt.qt.theme import DARK, Theme, class_colours, text_on
 
 _REJECTED, _STALE = Qt.BrushStyle.BDiagPattern, Qt.BrushStyle.DiagCrossPattern
 _HELD, _FAILED = 2, 5  # px: thickness tells them apart without their colour
+_MOST_TEXTS = 500
 _ELLIPSIS = Qt.TextElideMode.ElideRight
 _LEGEND = """Hatched: rejected. Pale: the last label is held. Crossed: stale, no signal came.
 Empty: nothing was decided. Below a forecast, once its future is there: a thin line where it was
@@ -64,6 +65,7 @@ class Strip(QWidget):
     def dress(self, theme: Theme) -> None:
         """Take on the colours of `theme`."""
         self.theme = theme
+        self._texts: dict[tuple[str, int], QStaticText] = {}
         self._colours = class_colours(self._contract, theme)
         self._pale = defaultdict(lambda: _pale(QColor(theme.rest)))
         for label, colour in self._colours.items():
@@ -87,12 +89,11 @@ class Strip(QWidget):
         painter = QPainter(self)
         bars = self.bars()
         height = bars.height() / len(self.rows)
-        beside = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
         for i, (name, runs) in enumerate(self.rows.items()):
             top = int(bars.top() + i * height) + 1
             row = QRect(int(bars.left()), top, int(bars.width()), int(height) - 2)
             painter.setPen(QColor(self.theme.text))
-            painter.drawText(QRect(0, top, row.left() - 8, row.height()), beside, name)
+            self._write(painter, QRect(0, top, row.left() - 8, row.height()), name, place=1)
             painter.fillRect(row, QColor(self.theme.window))
             if name in self._forecasts:
                 self._draw_checks(painter, row, self.checks[name], bars)
@@ -132,10 +133,32 @@ class Strip(QWidget):
             painter.fillRect(left, top, width, height, QBrush(QColor(self.theme.muted), _REJECTED))
 
     def _draw_name(self, painter: QPainter, room: QRect, run: Run, colour: QColor) -> None:
-        name = self._contract.class_name(run.label)
-        name = painter.fontMetrics().elidedText(name, _ELLIPSIS, room.width())
         painter.setPen(text_on(colour.rgb()))
-        painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, name)
+        self._write(painter, room, self._contract.class_name(run.label))
+
+    def _write(self, painter: QPainter, room: QRect, words: str, place: float = 0.0) -> None:
+        """Write words in the middle of the height; `place` is 0 for the left, 1 for the right."""
+        text = self._laid_out(words, room.width())
+        left = room.left() + int(place * (room.width() - text.size().width()))
+        top = room.top() + (room.height() - int(text.size().height())) // 2
+        painter.drawStaticText(left, top, text)
+
+    def _laid_out(self, words: str, width: int) -> QStaticText:
+        """Return words, cut where there is no room; laid out once and not in every frame."""
+        whole = self._texts.get((words, 0))
+        if whole is None:
+            self._texts[words, 0] = whole = QStaticText(words)
+            whole.prepare(font=self.font())
+        if whole.size().width() <= width:
+            return whole
+        cut = self._texts.get((words, width))
+        if cut is None:
+            if len(self._texts) > _MOST_TEXTS:  # the runs at both ends have another width each time
+                self._texts.clear()
+            shown = self.fontMetrics().elidedText(words, _ELLIPSIS, width)
+            self._texts[words, width] = cut = QStaticText(shown)
+            cut.prepare(font=self.font())
+        return cut
 
     def _draw_axis(self, painter: QPainter, bars: QRectF) -> None:
         painter.setPen(QColor(self.theme.text))
@@ -148,8 +171,9 @@ class Strip(QWidget):
             left = min(
                 max(self.pixel(seconds, bars) - width / 2, bars.left()), self.width() - width
             )
-            below = QRectF(left, bars.bottom() + 2, width, self.height() - bars.bottom() - 2)
-            painter.drawText(below, Qt.AlignmentFlag.AlignCenter, word)
+            top = int(bars.bottom()) + 2
+            below = QRect(int(left), top, width, self.height() - top)
+            self._write(painter, below, word, place=0.5)
 
     def event(self, event: QEvent | None) -> bool:
         """Name the run under the pointer."""

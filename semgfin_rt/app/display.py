@@ -38,11 +38,12 @@ class TraceRing:
     seconds : float
         Length of the picture.
     buckets : int
-        Upper bound of their number.
+        Upper bound of their number. A window 1280 pixels wide has about as many pixels for them;
+        1000 take half as long again to draw.
     """
 
     def __init__(
-        self, spec: SignalSpec, seconds: float = TRACE_SECONDS, buckets: int = 1000
+        self, spec: SignalSpec, seconds: float = TRACE_SECONDS, buckets: int = 600
     ) -> None:
         n_samples = max(1, round(seconds * spec.rate))
         self.width = -(-n_samples // buckets)

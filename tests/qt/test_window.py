@@ -104,7 +104,7 @@ def test_curves_are_made_once_and_refilled(window, feed):
     assert part(window, "Signal").curves == before
     assert len(part(window, "Signal").plot.getPlotItem().items) == len(before)
     drawn = before[0].getData()[1]
-    assert np.isfinite(drawn).sum() == 360  # 0.9 s in buckets of 10 samples: low and high
+    assert np.isfinite(drawn).sum() == 212  # 0.9 s in buckets of 17 samples: low and high
     assert np.nanmin(drawn) < np.nanmax(drawn)
 
 

@@ -31,7 +31,7 @@ from semgfin_rt.train.options import FinetuneOptions
 DEMO = Path(__file__).parents[2] / "models" / "demo"
 CHOSEN = (6, 13)
 QUICK = FinetuneOptions(shorten=0.02)
-PATIENCE_MS = 200_000  # a busy core loads torch
+PATIENCE_MS = 120_000  # a busy core loads torch
 EVERY = 200  # samples in a snapshot
 
 

@@ -63,9 +63,8 @@ def test_only_what_is_missing_or_damaged_runs_again(copy):
     files[1].write_bytes(before[1][:-20])
     files[2].write_text(json.dumps({"fingerprint": "data 1", "result": 5}))
     files[3].unlink()
-    (folder / f".s3.json.{os.getpid()}.part").write_bytes(
-        before[3][:-20]
-    )  # killed while it was written
+    half = folder / f".s3.json.{os.getpid()}.part"  # of a run that was killed while it wrote
+    half.write_bytes(before[3][:-20])
     kept = [files[n].stat().st_mtime_ns for n in (0, 4)]
     told: list[tuple[str, int, int, float]] = []
     grid(tasks(5), copy, told)

@@ -124,11 +124,7 @@ def build_engine(
         sinks.append(UdpSink(contract, spec.udp_port))
 
     def record() -> RunRecorder:
-        settings = {"backend": built.backend, "unit": spec.unit, "speed": source.speed}
-        recorder = RunRecorder(built.pipeline, horizons_ms, _origin(source), settings)
-        if spec.record is not None:
-            recorder.start(spec.record)
-        return recorder
+        return RunRecorder(source, horizons_ms, {"backend": built.backend, "unit": spec.unit})
 
     def rebuild(model: Path) -> Pipeline:
         # The backend in use agrees and is fast here: no need to try all of them again.
@@ -146,14 +142,7 @@ def build_engine(
         spec.silence_s,
         built.meter,
         record if spec.record is not None or spec.black_box else None,
+        spec.record,
         spec.model,
         build=rebuild,
     )
-
-
-def _origin(source: StreamSource) -> dict[str, str]:
-    """Where the signal comes from, as far as it is known."""
-    if isinstance(source, SupervisedSource) and source.origin is not None:
-        origin = source.origin
-        return {key: getattr(origin, key) for key in ("name", "source_id", "uid", "host")}
-    return {"name": str(source.name)}

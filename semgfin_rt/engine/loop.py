@@ -62,7 +62,9 @@ class Engine:
         How long a stream may stay silent; None leaves it to the operator.
     meter : LatencyMeter, optional
     record : callable, optional
-        Makes the recorder, once the source is connected.
+        Makes the recorder.
+    record_into : Path, optional
+        File to record into from the beginning.
     model : Path, optional
         Folder of the pipeline's checkpoint.
     build : callable, optional
@@ -85,6 +87,7 @@ class Engine:
         silence_s: float | None = 60.0,
         meter: LatencyMeter | None = None,
         record: Callable[[], Recorder] | None = None,
+        record_into: Path | None = None,
         model: Path = Path(),
         build: Callable[[Path], Pipeline] | None = None,
     ) -> None:
@@ -97,7 +100,7 @@ class Engine:
         self.recorder: Recorder | None = None
         self.decider = Decider(pipeline, model, build, self._tell)
         self.done = False
-        self._record = record
+        self._record, self._record_into = record, record_into
         self._horizons = choose_horizons(pipeline.contract.horizons_ms, horizons_ms)
         self._ledger = Ledger(Windowing(pipeline.contract.window, pipeline.contract.hop))
         self._limit: int | None = None  # samples to receive
@@ -132,6 +135,8 @@ class Engine:
         # Everything allocated so far stays for good: the collector need not walk it again.
         gc.collect()
         gc.freeze()
+        if self._record is not None:  # before any signal comes, which would have to wait for it
+            self.recorder = self._record()
         if self.truth is not None:  # first: the player begins when both are connected
             self.truth.connect()
         self.source.connect()
@@ -139,8 +144,9 @@ class Engine:
         self.pipeline.contract.require_fit(spec, f"the stream '{self.source.name}'")
         if self.seconds is not None:
             self._limit = round(self.seconds * spec.rate)
-        if self._record is not None:
-            self.recorder = self._record()
+        self._describe()
+        if self.recorder is not None and self._record_into is not None:
+            self.recorder.start(self._record_into)
         self._heard = lsl.local_clock()
 
     def run(

@@ -10,38 +10,40 @@ from pathlib import Path
 
 from semgfin_rt import lsl
 from semgfin_rt.contracts import Chunk, Decision, Event, EventKind, TruthEvent
+from semgfin_rt.engine.parts import StreamSource
 from semgfin_rt.engine.snapshot import Health
 from semgfin_rt.pipeline import Pipeline
 from semgfin_rt.sinks.recorder import Recorder
-from semgfin_rt.sinks.session import SessionHeader, session_header
+from semgfin_rt.sinks.session import session_header
+from semgfin_rt.sources.supervisor import SupervisedSource
 
 _HEALTH_S = 1.0
 
 
 class RunRecorder:
-    """Record a run, and keep its last 60 s. Nothing here blocks but `close`.
+    """Record a run, and keep its last 60 s.
+
+    Nothing here blocks but making one, until its process is up (at most 10 s), and `close`.
 
     Parameters
     ----------
-    pipeline : Pipeline
-        What decides.
+    source : StreamSource
+        Of the signal; it need not be connected before `describe`.
     horizons_ms : tuple of int
         Those of the decisions.
-    origin : mapping of str to str
-        Of the signal: name, source_id, uid, host.
     settings : mapping
         Whatever else was set, as JSON can hold it.
     """
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        source: StreamSource,
         horizons_ms: tuple[int, ...],
-        origin: Mapping[str, str],
         settings: Mapping[str, object],
     ) -> None:
-        self._horizons_ms, self._origin, self._settings = horizons_ms, origin, settings
-        self._recorder = Recorder(self._header(pipeline))
+        self._source, self._horizons_ms, self._settings = source, horizons_ms, settings
+        self._recorder = Recorder()
+        self._recorder.wait_until_up()
         self._health_at = float("-inf")
 
     @property
@@ -50,8 +52,16 @@ class RunRecorder:
         return self._recorder.recording
 
     def describe(self, pipeline: Pipeline) -> None:
-        """Note that from now on another checkpoint, or another policy, decides."""
-        self._recorder.describe(self._header(pipeline))
+        """Note what decides from now on: at first, and for another checkpoint or policy."""
+        header = session_header(
+            pipeline.contract,
+            pipeline.sha256,
+            pipeline.policy,
+            self._horizons_ms,
+            _origin(self._source),
+            settings={**self._settings, "speed": self._source.speed},
+        )
+        self._recorder.describe(header)
 
     def start(self, path: Path) -> None:
         """Begin a new file."""
@@ -99,15 +109,13 @@ class RunRecorder:
     def _tell(self, kind: EventKind, value: object) -> None:
         self._recorder.event(Event(lsl.local_clock(), kind, json.dumps(value)))
 
-    def _header(self, pipeline: Pipeline) -> SessionHeader:
-        return session_header(
-            pipeline.contract,
-            pipeline.sha256,
-            pipeline.policy,
-            self._horizons_ms,
-            self._origin,
-            settings=self._settings,
-        )
+
+def _origin(source: StreamSource) -> dict[str, str]:
+    """Where the signal comes from, as far as it is known."""
+    if isinstance(source, SupervisedSource) and source.origin is not None:
+        origin = source.origin
+        return {key: getattr(origin, key) for key in ("name", "source_id", "uid", "host")}
+    return {"name": str(source.name)}
 
 
 def _finite(value: object) -> object:

@@ -12,6 +12,9 @@ Who takes part:
   `recorder_process`. It is a plain subprocess (the engine's process is one of multiprocessing that
   may have no children) in a session of its own: Ctrl-C does not reach it. When the pipe breaks,
   because the engine was killed, it writes what has come, closes the file and ends.
+
+The process takes half a second to start, on a busy machine some seconds. What is handed over
+meanwhile waits in the engine's process and dies with it: `wait_until_up` before there is a signal.
 """
 
 from __future__ import annotations
@@ -38,17 +41,15 @@ _Queue: TypeAlias = deque[Message]
 _FEED_S = 0.02  # between looks at the queue: waking the feeder would cost the engine more
 _BATCH = 32  # messages, pickled in about 1 ms: as long the engine's thread may have to wait
 _SILENCE_S = 0.6  # of the process; the alert must come within 1 s
+_UP_S = 10.0
 _CLOSE_S = 5.0
 
 
 class Recorder:
     """Record a session; also a `Sink` of decisions.
 
-    Every command is answered, and everything that goes wrong is told, by an event in `news`.
-
-    Parameters
-    ----------
-    header : SessionHeader
+    It must be told what it records, by `describe`, before anything else is handed over. Every
+    command is answered, and everything that goes wrong is told, by an event in `news`.
 
     Attributes
     ----------
@@ -56,9 +57,10 @@ class Recorder:
         File that is being written, by the word of the recorder's process.
     """
 
-    def __init__(self, header: SessionHeader) -> None:
+    def __init__(self) -> None:
         self.recording: Path | None = None
-        self._header = header
+        self._header: SessionHeader | None = None
+        self._up = threading.Event()
         self._news: deque[Event] = deque()
         self._closed = False
         self._launch()
@@ -68,8 +70,12 @@ class Recorder:
         """Id of the recorder's process."""
         return self._process.pid
 
+    def wait_until_up(self) -> None:
+        """Wait until the process can take what it is sent, at most 10 s."""
+        self._up.wait(_UP_S)
+
     def describe(self, header: SessionHeader) -> None:
-        """Tell of another checkpoint or policy, before its first decision."""
+        """Tell what is recorded, and before its first decision of another checkpoint or policy."""
         self._header = header
         self._put(header)
 
@@ -135,13 +141,10 @@ class Recorder:
             start_new_session=True,
         )
         theirs.close()
-        self._outgoing: _Queue = deque()
+        self._outgoing: _Queue = deque([] if self._header is None else [self._header])
         self._alive = True
         feeder = threading.Thread(
-            target=_feed,
-            args=(link, self._header, self._outgoing),
-            name="recorder feeder",
-            daemon=True,
+            target=_feed, args=(link, self._outgoing), name="recorder feeder", daemon=True
         )
         self._listener = threading.Thread(
             target=self._listen,
@@ -161,7 +164,9 @@ class Recorder:
     ) -> None:
         """Pass on reports and notice silence, until the process ends."""
         with contextlib.suppress(EOFError, OSError):
-            link.poll(None)  # it takes its time to start
+            link.recv()
+            self._up.set()
+            link.poll(None)  # it says no more before it knows what it records
             while True:
                 stuck = not link.poll(_SILENCE_S)
                 if stuck:
@@ -188,9 +193,8 @@ class Recorder:
             )
 
 
-def _feed(link: Connection, header: SessionHeader, outgoing: _Queue) -> None:
+def _feed(link: Connection, outgoing: _Queue) -> None:
     with contextlib.suppress(OSError):  # the process is gone: the listener says so
-        link.send(header)
         while True:
             batch = [outgoing.popleft() for _ in range(min(len(outgoing), _BATCH))]
             if not batch:

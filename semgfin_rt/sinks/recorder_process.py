@@ -71,19 +71,22 @@ def run(fd: int) -> None:
     """Record what comes out of the socket `fd` until it ends or breaks; a header comes first."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     link = Connection(fd)
-    try:
-        desk = Desk(link, link.recv())
-    except (EOFError, OSError):
-        return
     with contextlib.suppress(EOFError, OSError):  # the engine is gone
+        link.send(Report("", False, None))  # it is up
+        header, *batch = link.recv()
+        if header is not None:
+            _record(Desk(link, header), link, batch)
+
+
+def _record(desk: Desk, link: Connection, batch: list[Message]) -> None:
+    with contextlib.suppress(EOFError, OSError):
         while True:
-            if link.poll(desk.rest()):
-                batch: list[Message] = link.recv()
-                for message in batch:
-                    desk.take(message)
-                if batch[-1] is None:
-                    break
+            for message in batch:
+                desk.take(message)
+            if batch and batch[-1] is None:
+                break
             desk.pulse()
+            batch = link.recv() if link.poll(desk.rest()) else []
     desk.stop()
 
 

@@ -212,7 +212,8 @@ def obey(recorder, command):
 
 
 def test_with_a_recorder_troubles_are_told_from_news(qtbot, panel, told, tmp_path):
-    recorder = Recorder(HEADER)
+    recorder = Recorder()
+    recorder.describe(HEADER)
     panel.command.connect(lambda command: obey(recorder, command))
 
     def said(word):

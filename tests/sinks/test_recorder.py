@@ -36,7 +36,8 @@ START_S = 30.0  # of a process, on a busy machine
 
 @pytest.fixture
 def recorder() -> Iterator[Recorder]:
-    recorder = Recorder(HEADER)
+    recorder = Recorder()
+    recorder.describe(HEADER)
     yield recorder
     recorder.close()
 
@@ -206,7 +207,8 @@ from sessions import HEADER, chunk_at, decision_at
 from semgfin_rt.sinks import recorder_process
 from semgfin_rt.sinks.recorder import Recorder
 
-recorder, n = Recorder(HEADER), 0
+recorder, n = Recorder(), 0
+recorder.describe(HEADER)
 recorder.start(Path(sys.argv[1]))
 while True:
     time.sleep(0.01)

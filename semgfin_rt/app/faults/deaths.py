@@ -7,7 +7,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -103,5 +103,8 @@ def _wait_for_file(path: Path, engine: EngineProcess) -> None:
 def _wait_for_end(recorder: int) -> None:
     """Wait until the recorder, which is not our child, has written what it had and ended."""
     end = time.monotonic() + PATIENCE_S
-    while psutil.pid_exists(recorder) and time.monotonic() < end:
-        time.sleep(0.01)
+    with suppress(psutil.NoSuchProcess):
+        while time.monotonic() < end:
+            if psutil.Process(recorder).status() == psutil.STATUS_ZOMBIE:  # init takes its time
+                return
+            time.sleep(0.01)

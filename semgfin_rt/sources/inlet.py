@@ -18,7 +18,7 @@ from semgfin_rt.errors import StreamError
 OPEN_S = 5.0
 """Patience for an answer of a stream that was just discovered."""
 PULL = 1024  # samples a pull; liblsl hands out the oldest first, so pull until empty
-_TWIN_S = 0.25  # the search ends at the first match: time for a second to show itself
+_TWIN_S = 0.23  # the search ends at the first match: time for a second to show itself; see `search`
 
 
 @dataclass(frozen=True, eq=False)

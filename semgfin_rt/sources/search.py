@@ -19,10 +19,13 @@ from semgfin_rt.sources.clock import PAUSE_S
 from semgfin_rt.sources.identity import Gatekeeper, difference
 from semgfin_rt.sources.inlet import Inlet
 
-_LOOK_S = 0.12  # a stream of this machine answers within 1 ms, and is asked every 50 ms
+# A stream of this machine answers within 1 ms, and is asked every 50 ms. No patience may be a
+# multiple of that: a question which falls due as it ends keeps liblsl waiting for 0.2 s more, in
+# which it asks nothing.
+_LOOK_S = 0.12
 _PERIOD_S = 0.35  # between two looks while the stream lives: a rival is seen within 0.6 s
-_SEARCH_S = 0.25
-_TWIN_S = 0.05  # for a second candidate to answer, too
+_SEARCH_S = 0.23
+_TWIN_S = 0.06  # for a second candidate to answer, too
 _PATIENCE_S = 1.0  # for each answer of a stream that was just found
 
 

@@ -123,8 +123,10 @@ def build_engine(
     if spec.udp_port is not None:
         sinks.append(UdpSink(contract, spec.udp_port))
 
-    def record() -> RunRecorder:
-        return RunRecorder(source, horizons_ms, {"backend": built.backend, "unit": spec.unit})
+    recorder = None
+    if spec.record is not None or spec.black_box:  # its process starts while streams are looked for
+        settings = {"backend": built.backend, "unit": spec.unit}
+        recorder = RunRecorder(source, horizons_ms, settings)
 
     def rebuild(model: Path) -> Pipeline:
         # The backend in use agrees and is fast here: no need to try all of them again.
@@ -141,7 +143,7 @@ def build_engine(
         horizons_ms,
         spec.silence_s,
         built.meter,
-        record if spec.record is not None or spec.black_box else None,
+        recorder,
         spec.record,
         spec.model,
         build=rebuild,

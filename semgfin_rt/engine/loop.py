@@ -10,6 +10,7 @@ checkpoint is loaded by a thread of its own; see `swap`.
 from __future__ import annotations
 
 import gc
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +41,8 @@ from semgfin_rt.pipeline import Pipeline
 WAIT_S = 0.1
 BEHIND_S = 0.2
 """More signal than this waiting: pass over all windows but the newest."""
+CATCH_UP_S = 0.05
+"""Also if deciding all that is waiting would take longer than this: decisions would come late."""
 _TAIL_S = 2.0  # patience for the last samples once the player has said how many there were
 
 
@@ -61,8 +64,8 @@ class Engine:
     silence_s : float or None
         How long a stream may stay silent; None leaves it to the operator.
     meter : LatencyMeter, optional
-    record : callable, optional
-        Makes the recorder.
+    recorder : Recorder, optional
+        Closed with the engine.
     record_into : Path, optional
         File to record into from the beginning.
     model : Path, optional
@@ -86,7 +89,7 @@ class Engine:
         horizons_ms: tuple[int, ...] | None = None,
         silence_s: float | None = 60.0,
         meter: LatencyMeter | None = None,
-        record: Callable[[], Recorder] | None = None,
+        recorder: Recorder | None = None,
         record_into: Path | None = None,
         model: Path = Path(),
         build: Callable[[Path], Pipeline] | None = None,
@@ -97,14 +100,16 @@ class Engine:
         self.seconds = seconds
         self.silence_s = silence_s
         self.meter = meter or LatencyMeter(LAST_60_S)
-        self.recorder: Recorder | None = None
+        self.recorder = recorder
         self.decider = Decider(pipeline, model, build, self._tell)
         self.done = False
-        self._record, self._record_into = record, record_into
+        self._record_into = record_into
         self._horizons = choose_horizons(pipeline.contract.horizons_ms, horizons_ms)
         self._ledger = Ledger(Windowing(pipeline.contract.window, pipeline.contract.hop))
         self._limit: int | None = None  # samples to receive
         self._end: int | None = None  # samples that the player pushed in all
+        # s a decision took in the last turns; the least counts, since others may have been held up
+        self._costs: deque[float] = deque(maxlen=5)
         self._stale_clock = StaleClock(1000 * pipeline.contract.hop / pipeline.contract.rate)
         self._newest = 0.0  # LSL clock of the newest sample
         self._last: Decision | None = None
@@ -135,9 +140,9 @@ class Engine:
         # Everything allocated so far stays for good: the collector need not walk it again.
         gc.collect()
         gc.freeze()
-        if self._record is not None:  # before any signal comes, which would have to wait for it
-            self.recorder = self._record()
-        if self.truth is not None:  # first: the player begins when both are connected
+        if self.recorder is not None:  # first: signal would have to wait for it
+            self.recorder.wait_until_up()
+        if self.truth is not None:  # before the source: the player begins when both are connected
             self.truth.connect()
         self.source.connect()
         spec = self.source.spec
@@ -203,6 +208,8 @@ class Engine:
         decisions = []
         if len(chunk.samples):
             due = self.decider.push(chunk, newest_only=behind)
+            if due:
+                self._costs.append((lsl.local_clock() - arrived) / len(due))
             decisions = [self._publish(d, arrived) for d in due]
         truth = self._read_truth()
         self._see_the_end(arrived, idle=not len(chunk.samples))
@@ -238,7 +245,8 @@ class Engine:
             patience = min(WAIT_S, self._stale_clock.wait_s(self._signal_age_ms()))
             chunk = self.source.read(patience, wanted if room is None else min(wanted, room))
         waiting_s = len(chunk.samples) / (self.source.spec.rate * self.source.speed)
-        return chunk, self.source.live and waiting_s > BEHIND_S
+        work_s = len(chunk.samples) / self.pipeline.contract.hop * min(self._costs, default=0.0)
+        return chunk, self.source.live and (waiting_s > BEHIND_S or work_s > CATCH_UP_S)
 
     def _account(self, chunk: Chunk, arrived: float) -> None:
         if not len(chunk.samples):
@@ -336,6 +344,8 @@ class Engine:
             case Note(kind, text):
                 self._tell(kind, text)
             case StartRecording(path) if recorder is not None:
+                if recorder.recording is None:  # the stream may come from elsewhere by now
+                    self._describe()
                 recorder.start(path)
             case StopRecording() if recorder is not None:
                 recorder.stop()

@@ -57,11 +57,14 @@ class Truth(Protocol):
 
 
 class Recorder(Protocol):
-    """Where everything is kept. Nothing here blocks; trouble comes as news."""
+    """Where everything is kept. Trouble comes as news."""
 
     @property
     def recording(self) -> Path | None:
         """File that is being written."""
+
+    def wait_until_up(self) -> None:
+        """Wait until what is handed over is safe; the one thing that blocks besides `close`."""
 
     def start(self, path: Path) -> None:
         """Begin a new file."""

@@ -201,12 +201,12 @@ def _run(spec: EngineSpec, desk: _Desk) -> None:
     built = build_pipeline(spec.model, spec.backend, spec.policy)
     engine = build_engine(spec, built)
     desk.engine, desk.backend, desk.notes = engine, built.backend, built.notes
-    if not desk.go.is_set():
-        desk.say("connecting", "Loaded; the recording is still being read.")
-    while not desk.go.wait(0.1):
-        desk.answer()
-    desk.say("connecting", f"Looking for the stream '{spec.name or spec.source_id}'.")
     try:
+        if not desk.go.is_set():
+            desk.say("connecting", "Loaded; the recording is still being read.")
+        while not desk.go.wait(0.1):
+            desk.answer()
+        desk.say("connecting", f"Looking for the stream '{spec.name or spec.source_id}'.")
         engine.connect()
         desk.say("running", f"Running on {built.backend}.")
         while not (engine.done or desk.closed.is_set()):

@@ -21,9 +21,7 @@ _HEALTH_S = 1.0
 
 
 class RunRecorder:
-    """Record a run, and keep its last 60 s.
-
-    Nothing here blocks but making one, until its process is up (at most 10 s), and `close`.
+    """Record a run, and keep its last 60 s. Nothing here blocks but `wait_until_up` and `close`.
 
     Parameters
     ----------
@@ -43,13 +41,16 @@ class RunRecorder:
     ) -> None:
         self._source, self._horizons_ms, self._settings = source, horizons_ms, settings
         self._recorder = Recorder()
-        self._recorder.wait_until_up()
         self._health_at = float("-inf")
 
     @property
     def recording(self) -> Path | None:
         """File that is being written, by the word of the recorder's process."""
         return self._recorder.recording
+
+    def wait_until_up(self) -> None:
+        """Wait for its process, at most 10 s: what is handed over before may be lost."""
+        self._recorder.wait_until_up()
 
     def describe(self, pipeline: Pipeline) -> None:
         """Note what decides from now on: at first, and for another checkpoint or policy."""

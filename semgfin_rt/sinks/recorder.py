@@ -71,8 +71,12 @@ class Recorder:
         return self._process.pid
 
     def wait_until_up(self) -> None:
-        """Wait until the process can take what it is sent, at most 10 s."""
-        self._up.wait(_UP_S)
+        """Wait until the process can take what it is sent, at most 10 s; news tell if it cannot."""
+        if not self._up.wait(_UP_S):
+            self._warn(
+                f"The recorder's process has not started within {_UP_S:g} s: until it has, what is "
+                "to be recorded is kept in memory alone."
+            )
 
     def describe(self, header: SessionHeader) -> None:
         """Tell what is recorded, and before its first decision of another checkpoint or policy."""
@@ -181,6 +185,7 @@ class Recorder:
                 if report.text:
                     self._tell(report.text, trouble=report.trouble)
         self.recording = None
+        self._up.set()  # nobody need wait for it
         code = process.wait()
         outgoing.append(None)  # so that the feeder finds the pipe broken
         feeder.join()

@@ -81,11 +81,11 @@ def run(fd: int) -> None:
 def _record(desk: Desk, link: Connection, batch: list[Message]) -> None:
     with contextlib.suppress(EOFError, OSError):
         while True:
+            desk.pulse()  # first: a disk that hangs as the file is made is noticed by the silence
             for message in batch:
                 desk.take(message)
             if batch and batch[-1] is None:
                 break
-            desk.pulse()
             batch = link.recv() if link.poll(desk.rest()) else []
     desk.stop()
 

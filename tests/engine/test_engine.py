@@ -22,6 +22,7 @@ from semgfin_rt.engine.parts import Step
 from semgfin_rt.engine.player import Player
 from semgfin_rt.engine.spec import EngineSpec
 from semgfin_rt.errors import ContractMismatchError, OptionError, StreamError
+from semgfin_rt.pipeline import Pipeline
 from semgfin_rt.sinks.lsl import read_layout
 from semgfin_rt.sources.recording import RecordingSource
 
@@ -203,6 +204,26 @@ def test_catches_up_after_a_stall(model):
     assert health.decisions + health.skipped == health.expected
     assert max(ages[2:]) < 200  # the second is the newest window of the backlog
     assert health.late < health.decisions
+
+
+def test_a_decider_slower_than_the_stream_decides_on_the_newest_window_alone(model):
+    """It would publish in bursts otherwise, most of them too old to be VALID."""
+
+    def slow(stage: str) -> None:
+        if stage == "cnn":
+            time.sleep(0.03)
+
+    with Player(counting_recording(4000)) as player:
+        engine = through_lsl(model, player)
+        pipeline = engine.pipeline
+        engine.decider.pipeline = Pipeline(pipeline.contract, pipeline.backend, on_stage=slow)
+        together: list[int] = []
+        health = engine.run(lambda step: together.append(len(step.decisions)))
+    first, *later = filter(None, together)
+    assert first >= 1
+    assert set(later) == {1}
+    assert (health.received, health.lost) == (4000, 0)
+    assert health.decisions + health.skipped == health.expected
 
 
 def test_ended_stream_is_an_error_when_more_was_promised(model):

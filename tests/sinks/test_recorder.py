@@ -6,6 +6,7 @@ import itertools
 import logging
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -197,6 +198,15 @@ def test_the_recorder_is_killed(recorder, tmp_path, caplog):
     recorder.close()
     assert texts(recorder)[-1].endswith("b.xdf'.")
     assert len(read_session(tmp_path / "b.xdf").samples) > 0
+
+
+def test_nobody_waits_for_a_process_that_dies_as_it_starts(monkeypatch):
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    recorder = Recorder()
+    begun = time.monotonic()
+    recorder.wait_until_up()
+    assert time.monotonic() - begun < 5  # 10 s are what a slow one may take
+    wait_for(lambda: any("ended unexpectedly" in text for text in texts(recorder)), 5.0)
 
 
 _ENGINE = """

@@ -186,4 +186,4 @@ def test_the_demo_calibrates_to_a_stranger_on_all_movements(tmp_path):
     assert result["trials"] == 51
     assert result["after"] >= result["lda"]
     assert result["after"] > result["before"]
-    assert result["seconds"] > 0
+    assert result["seconds"] < 60  # on 2 cores

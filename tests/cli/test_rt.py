@@ -154,6 +154,14 @@ def test_a_picture_needs_no_display_and_says_when_it_was_there_first(place):
     assert "stood on the screen beside its truth" in done.stdout
 
 
+@pytest.mark.long  # by a clock, on a machine of its own
+def test_the_demo_shows_its_first_decision_within_ten_seconds(tmp_path):
+    line = ("demo", "--seconds", "5", "--screenshot", "d.png", "--json", "d.json")
+    done = run(tmp_path, *line, **NO_DISPLAY)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads((tmp_path / "d.json").read_text())["first_picture_s"] <= 10
+
+
 @pytest.mark.parametrize(
     ("least", "code", "complaint"),
     [(0, 0, ""), (1, 3, "semgfin-rt: the scenario's expectations were not met.\n")],

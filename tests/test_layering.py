@@ -21,7 +21,7 @@ MAX_LINES = 400
 # From the bottom up. The root holds only the version.
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({ROOT}),
-    frozenset({"atomic", "contracts", "errors", "model_contract"}),
+    frozenset({"atomic", "contracts", "errors", "model_contract", "texts"}),
     frozenset({"dsp", "features", "nn", "decision", "recordings", "folders", "interrupts", "lsl"}),
     frozenset({"pipeline", "sources", "sinks", "scoring"}),
     frozenset({"engine", "train"}),

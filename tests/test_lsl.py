@@ -215,6 +215,16 @@ def test_finds_by_every_criterion():
     del outlet
 
 
+def test_a_search_by_two_criteria_ends_at_what_meets_both():
+    name = f"bare-{uuid.uuid4()}"
+    names = [f"{name} {i}" for i in range(4)] + [name]
+    outlets = [lsl.api().StreamOutlet(lsl.make_info(n, "EMG", "", SPEC)) for n in names]
+    namesake = lsl.api().StreamOutlet(lsl.make_info(name, "EMG", str(uuid.uuid4()), SPEC))
+    found = lsl.find_streams(3.0, name, source_id="")
+    assert [(s.name, s.source_id) for s in found] == [(name, "")]
+    del outlets, namesake
+
+
 def test_network_cannot_be_opened_afterwards():
     lsl.api()
     lsl.configure()

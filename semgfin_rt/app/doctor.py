@@ -14,6 +14,7 @@ import psutil
 
 from semgfin_rt import lsl
 from semgfin_rt.contracts import SignalSpec
+from semgfin_rt.texts import printable
 
 Level: TypeAlias = Literal["ok", "warn", "bad"]
 
@@ -182,6 +183,8 @@ def _streams(look_s: float) -> Finding:
             "output" + ("." if lsl.uses_lan() else ", and look further with --lan."),
         )
     listed = "; ".join(
-        f"'{s.name}' of {s.host}, {s.n_channels} channels at {s.rate:g} Hz" for s in found
+        f"'{printable(s.name, 40)}' of {printable(s.host, 40)}, {s.n_channels} channels at "
+        f"{s.rate:g} Hz"
+        for s in found
     )
     return Finding("streams", "ok", f"{len(found)} found: {listed}.")

@@ -16,6 +16,7 @@ import typer
 
 from semgfin_rt.atomic import written_whole
 from semgfin_rt.errors import OptionError, SemgfinError
+from semgfin_rt.texts import printable
 
 WRONG_INPUT = 2
 """Exit code for what cannot be done as asked."""
@@ -55,7 +56,7 @@ def _require_no_empty(arguments: Sequence[str]) -> None:
 
 
 def _complain(name: str, sentence: str) -> int:
-    print(f"{name}: {' '.join(sentence.split())}", file=sys.stderr)
+    print(f"{name}: {printable(' '.join(sentence.split()))}", file=sys.stderr)
     return WRONG_INPUT
 
 

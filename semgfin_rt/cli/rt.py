@@ -30,6 +30,7 @@ from semgfin_rt.cli.run_options import (
 from semgfin_rt.cli.verify import verify
 from semgfin_rt.cli.view import View
 from semgfin_rt.errors import OptionError
+from semgfin_rt.texts import printable
 
 DEMO_S = 20.0
 """Of signal, for a demo that nobody watches."""
@@ -185,7 +186,7 @@ def streams(
     for each in seen:
         s = each.stream
         texts = (s.name, s.type, s.source_id, s.host)  # of an unknown sender: shown, not obeyed
-        shown = [Text(text if text.isprintable() else ascii(text)) for text in texts]
+        shown = [Text(printable(text)) for text in texts]
         rate = f"{s.rate:g} Hz" if s.rate else "irregular"
         table.add_row(*shown, str(each.n_channels), rate)
     Console().print(table)

@@ -9,6 +9,7 @@ from semgfin_rt.lsl.description import (
 )
 from semgfin_rt.lsl.discovery import (
     NUMERIC_DTYPES,
+    TEXT,
     FoundStream,
     answering,
     ask,
@@ -17,6 +18,7 @@ from semgfin_rt.lsl.discovery import (
     lost_error,
     open_inlet,
     parse_description,
+    require_printable,
     require_usable,
 )
 from semgfin_rt.lsl.library import SESSION_VARIABLE, api, configure, local_clock, uses_lan
@@ -26,6 +28,7 @@ __all__ = [
     "MAX_SPEED",
     "NUMERIC_DTYPES",
     "SESSION_VARIABLE",
+    "TEXT",
     "FoundStream",
     "StreamDescription",
     "answering",
@@ -40,6 +43,7 @@ __all__ = [
     "make_info",
     "open_inlet",
     "parse_description",
+    "require_printable",
     "require_usable",
     "uses_lan",
 ]

@@ -10,6 +10,7 @@ from typing import Any
 from semgfin_rt.contracts import UNITS, SignalSpec, Unit
 from semgfin_rt.errors import StreamError
 from semgfin_rt.lsl.library import api
+from semgfin_rt.texts import printable
 
 MAX_SPEED = 8.0
 """Of a replay: a hop of 10 ms lasts 1.25 ms then, less than any network here takes to decide."""
@@ -130,15 +131,15 @@ def require_text(what: str, text: str) -> None:
     ------
     StreamError
     """
-    shown = ascii(text[:40])
+    shown = printable(text, 40)
     if len(text) > MAX_TEXT:
         raise StreamError(
-            f"a stream gives {what} of {len(text)} characters ({shown}...): at most {MAX_TEXT} "
+            f"a stream gives {what} of {len(text)} characters ('{shown}'): at most {MAX_TEXT} "
             "are taken, so correct its program."
         )
     if any(unicodedata.category(c)[0] == "C" for c in text):  # also what turns writing around
         raise StreamError(
-            f"a stream gives {what} with control characters ({shown}): correct its program."
+            f"a stream gives {what} with control characters ('{shown}'): correct its program."
         )
 
 
@@ -209,7 +210,7 @@ def _speed(name: str, text: str) -> float:
         speed = 0.0
     if not 0.0 < speed <= MAX_SPEED:
         raise StreamError(
-            f"the stream '{name}' states the replay speed {text[:40]!a}: it must be above 0 and "
-            f"at most {MAX_SPEED:g}."
+            f"the stream '{name}' states the replay speed '{printable(text, 40)}': it must be "
+            f"above 0 and at most {MAX_SPEED:g}."
         )
     return speed

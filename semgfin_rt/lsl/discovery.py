@@ -15,13 +15,16 @@ from typing import Any
 from semgfin_rt.errors import StreamError
 from semgfin_rt.lsl.description import StreamDescription, describe, require_text
 from semgfin_rt.lsl.library import api
+from semgfin_rt.texts import printable
 
 MAX_CHANNELS = 1024
 MAX_RATE = 100_000.0
 MAX_XML = 2**20
 """Bytes of a full description; 1024 channels need a fifth of it."""
 NUMERIC_DTYPES = {1: "f4", 2: "f8", 4: "i4", 5: "i2", 6: "i1", 7: "i8"}
-"""NumPy type of each numeric LSL channel format (3 is text, 0 undefined)."""
+"""NumPy type of each numeric LSL channel format (0 is undefined)."""
+TEXT = 3
+"""LSL's code of the channel format of texts."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class FoundStream:
     rate : float
         Nominal rate in Hz; 0 for an irregular stream.
     channel_format : int
-        LSL's code; see `NUMERIC_DTYPES`.
+        LSL's code; see `NUMERIC_DTYPES` and `TEXT`.
     info : pylsl.StreamInfo
         The handle that an inlet needs.
     """
@@ -81,9 +84,9 @@ def find_streams(
     pylsl = api()
     asked = {"name": name, "source_id": source_id, "type": type}
     wanted = {key: value for key, value in asked.items() if value is not None}
-    if wanted:  # the narrowest first; the rest is compared here
-        key = min(wanted, key=["source_id", "name", "type"].index)
-        infos = pylsl.resolve_bypred(_predicate(key, wanted[key]), minimum, timeout)
+    if wanted:
+        predicate = " and ".join(_predicate(key, value) for key, value in wanted.items())
+        infos = pylsl.resolve_bypred(predicate, minimum, timeout)
     else:
         infos = pylsl.resolve_streams(timeout)
     found = {s.uid: s for s in map(_found, infos)}.values()
@@ -96,7 +99,8 @@ def _predicate(key: str, value: str) -> str:
     mark = '"' if "'" in value else "'"
     if mark in value:
         raise StreamError(
-            f"the {key} {value!a} has both kinds of quotation marks: rename the stream."
+            f"the {key} '{printable(value, 40)}' has both kinds of quotation marks: rename the "
+            "stream."
         )
     return f"{key}={mark}{value}{mark}"
 
@@ -115,6 +119,20 @@ def _found(info: Any) -> FoundStream:
     )
 
 
+def require_printable(stream: FoundStream) -> None:
+    """Refuse a stream whose name, source_id and so on are too long or not printable.
+
+    Raises
+    ------
+    StreamError
+    """
+    texts = (stream.name, stream.type, stream.source_id, stream.host, stream.uid)
+    for what, text in zip(
+        ("a name", "a type", "a source_id", "a host", "a uid"), texts, strict=True
+    ):
+        require_text(what, text)
+
+
 def require_usable(stream: FoundStream) -> None:
     """Refuse a description that no signal has, before an inlet allocates anything for it.
 
@@ -124,11 +142,7 @@ def require_usable(stream: FoundStream) -> None:
         If the channel count, the rate or the format is out of the question, or a name is too
         long or not printable.
     """
-    texts = (stream.name, stream.type, stream.source_id, stream.host, stream.uid)
-    for what, text in zip(
-        ("a name", "a type", "a source_id", "a host", "a uid"), texts, strict=True
-    ):
-        require_text(what, text)
+    require_printable(stream)
     what = f"the stream '{stream.name}' ({stream.source_id or 'no source_id'})"
     if not 1 <= stream.n_channels <= MAX_CHANNELS:
         raise StreamError(

@@ -47,6 +47,7 @@ from semgfin_rt.app.transport import SPEEDS
 from semgfin_rt.contracts import Recording
 from semgfin_rt.errors import SemgfinError
 from semgfin_rt.model_contract import ModelContract
+from semgfin_rt.texts import printable
 
 _ENOUGH_LOOKS = 2
 _FRESH_S = 3.0
@@ -193,9 +194,8 @@ def _fill(item: QTreeWidgetItem, seen: SeenStream) -> None:
     age = "now" if seen.age_s() < _FRESH_S else f"{seen.age_s():.0f} s ago"
     texts = (stream.name, stream.type, stream.source_id, stream.host)
     for column, text in enumerate(texts):  # of an unknown sender
-        shown = text if text.isprintable() else ascii(text)
-        item.setText(column, shown if len(shown) <= 40 else f"{shown[:39]}…")
-        item.setToolTip(column, shown[:500])
+        item.setText(column, printable(text, 40))
+        item.setToolTip(column, printable(text, 500))
     for column, text in enumerate((str(seen.n_channels), rate, unit, age), start=len(texts)):
         item.setText(column, text)
     item.setDisabled(not seen.usable)

@@ -32,6 +32,7 @@ from typing import IO, Any, cast
 
 from semgfin_rt.errors import RecordingError
 from semgfin_rt.recordings.handing_over import Scratch, unpack
+from semgfin_rt.texts import printable
 
 _LONGEST_ANSWER = 4 << 20  # bytes of JSON; arrays are not in it
 _LONGEST_SENTENCE = 2000
@@ -249,7 +250,7 @@ class _Child:
 
 def _refusal(answer: dict[str, Any], where: str, limits: Limits) -> Exception:
     if isinstance(sentence := answer.get("refused"), str):
-        return _RefusedError(_printable(sentence))
+        return _RefusedError(printable(sentence, _LONGEST_SENTENCE))
     if answer.get("memory") is True:
         return RecordingError(
             f"{where} needs more than {limits.memory >> 20} MB of memory to read, or inflates to "
@@ -258,7 +259,7 @@ def _refusal(answer: dict[str, Any], where: str, limits: Limits) -> Exception:
         )
     if isinstance(name := answer.get("unexpected"), str):
         return RecordingError(
-            f"{where} is damaged ({_printable(name)}): copy or download it again."
+            f"{where} is damaged ({printable(name, _LONGEST_SENTENCE)}): copy or download it again."
         )
     return _nonsense(where)
 
@@ -268,11 +269,6 @@ def _nonsense(where: str) -> RecordingError:
         f"{where} made its reader answer nonsense, as only a damaged file does: copy or download "
         "it again."
     )
-
-
-def _printable(text: str) -> str:
-    """Without what could steer a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text[:_LONGEST_SENTENCE])
 
 
 # ------------------------------------------------------------------- the child of this process

@@ -3,7 +3,8 @@
 A recording that was cut off (power, full disk, ``kill -9``) ends in half a chunk, on which pyxdf
 may fail or make up a sample: it is given the file up to the last whole chunk. Whatever comes
 after the first damage is left out, since nothing there can be placed in time. pyxdf runs in the
-limited child: a file from elsewhere can bring down no more than that.
+limited child: a file from elsewhere can bring down no more than that. Here only the headers are
+read, XML of limited size.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from semgfin_rt.recordings.limited_child import Limits, in_child
 _MAGIC = b"XDF:"
 _FILE_HEADER, _STREAM_HEADER, _SAMPLES, _CLOCK_OFFSET, _BOUNDARY, _STREAM_FOOTER = range(1, 7)
 _OF_A_STREAM = (_STREAM_HEADER, _SAMPLES, _CLOCK_OFFSET, _STREAM_FOOTER)
+_MOST_HEADERS = 8 << 20  # bytes of all in a file; in memory some 45 times as much at worst
 _TIME = 8  # bytes of a timestamp, where a sample has one
 # Bytes of a value; of a string at least its length of one byte and how many bytes that takes.
 _VALUE = {
@@ -226,6 +228,10 @@ def read_contents(path: Path) -> XdfContents:
         It is missing, empty, not XDF, or damaged before its first stream.
     """
     try:
+        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+            raise RecordingError(
+                f"'{path}' cannot be read, since it is no file: give the path of an .xdf file."
+            )
         with path.open("rb") as file:
             contents = XdfContents(path, file.seek(0, io.SEEK_END))
             file.seek(0)
@@ -259,6 +265,7 @@ def _scan(file: BinaryIO, contents: XdfContents) -> None:
         what = "not an XDF file" if contents.size else "empty"
         raise RecordingError(f"'{contents.path}' is {what}: give an .xdf file.")
     known: dict[int, XdfStream] = {}
+    headers = 0  # bytes of XML
     contents.good = file.tell()
     while contents.good < contents.size:
         try:
@@ -267,7 +274,8 @@ def _scan(file: BinaryIO, contents: XdfContents) -> None:
             if length < 2 or stop > contents.size:
                 return
             (tag,) = struct.unpack("<H", file.read(2))
-            if not _take(tag, file, stop, known, contents):
+            headers += length * (tag in (_FILE_HEADER, _STREAM_HEADER))
+            if headers > _MOST_HEADERS or not _take(tag, file, stop, known, contents):
                 return
         except _DAMAGE:
             return
@@ -305,7 +313,7 @@ def _read_length(file: BinaryIO) -> int:
 
 
 def _session(data: bytes, path: Path) -> SessionInfo | None:
-    text = ElementTree.fromstring(data).findtext("session")
+    text = _xml(data).findtext("session")
     if text is None:
         return None
     try:
@@ -318,7 +326,7 @@ def _session(data: bytes, path: Path) -> SessionInfo | None:
 
 
 def _stream(number: int, data: bytes) -> XdfStream:
-    xml = ElementTree.fromstring(data.decode("utf-8", "replace"))
+    xml = _xml(data)
     name, type, format = (
         (xml.findtext(key) or "").strip() for key in ("name", "type", "channel_format")
     )
@@ -327,6 +335,13 @@ def _stream(number: int, data: bytes) -> XdfStream:
         raise ValueError
     rate = float(xml.findtext("nominal_srate", ""))
     return XdfStream(number, name, type, format, n_channels, rate, xml)
+
+
+def _xml(data: bytes) -> ElementTree.Element:
+    text = data.decode("utf-8", "replace")
+    if "<!DOCTYPE" in text:  # its entities may inflate, and no recorder writes one
+        raise ValueError
+    return ElementTree.fromstring(text)
 
 
 @contextmanager

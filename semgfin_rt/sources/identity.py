@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from semgfin_rt.contracts import Unit
 from semgfin_rt.errors import StreamError
 from semgfin_rt.lsl import FoundStream, StreamDescription, require_usable
+from semgfin_rt.texts import printable
 
 GONE_S = 30.0
 """Silence of a stream that is still open, and not found any more, after which it is given up for
@@ -71,7 +72,7 @@ class Gatekeeper:
         if not others:
             return []
         return [
-            f"another stream has the identity of '{self.stream.name}' ({_list(others)}): none of "
+            f"another stream has the identity of '{self.stream.name}' ({listed(others)}): none of "
             "its samples is used, so find out who sends it."
         ]
 
@@ -108,7 +109,7 @@ class Gatekeeper:
             return []
         self._refused.add(stream.uid)
         return [
-            f"a stream that claims to be '{self.stream.name}' ({_list([stream])}) is refused: "
+            f"a stream that claims to be '{self.stream.name}' ({listed([stream])}) is refused: "
             + reason
         ]
 
@@ -141,7 +142,7 @@ class Gatekeeper:
             return []
         why = "the old one may come back" if not gone else "it cannot be told who is the right one"
         return [
-            f"'{self.stream.name}' is missing and {_list(new)} answers in its place, but {why}: "
+            f"'{self.stream.name}' is missing and {listed(new)} answers in its place, but {why}: "
             "confirm the source to go on with it."
         ]
 
@@ -160,7 +161,11 @@ def difference(now: StreamDescription, was: StreamDescription) -> str:
     return next(changed, "")
 
 
-def _list(streams: Sequence[FoundStream]) -> str:
+def listed(streams: Sequence[FoundStream], key: str = "uid") -> str:
+    """Return in words which streams, by their `key` and host, the first few of many."""
     # Both are claims of an unknown sender: cut, and with nothing in them that moves a cursor.
-    listed = [f"uid {s.uid[:40]!a} on {s.host[:40]!a}" for s in streams[:_LISTED]]
-    return ", ".join(listed) + (f" and {len(streams) - _LISTED} more" * (len(streams) > _LISTED))
+    texts = [
+        f"{key} '{printable(getattr(s, key), 40)}' on '{printable(s.host, 40)}'"
+        for s in streams[:_LISTED]
+    ]
+    return ", ".join(texts) + (f" and {len(streams) - _LISTED} more" * (len(streams) > _LISTED))

@@ -14,6 +14,7 @@ import numpy as np
 from semgfin_rt import lsl
 from semgfin_rt.contracts import FloatArray, TimeArray
 from semgfin_rt.errors import StreamError
+from semgfin_rt.sources.identity import listed
 
 OPEN_S = 5.0
 """Patience for an answer of a stream that was just discovered."""
@@ -159,8 +160,8 @@ def the_one(timeout: float, name: str | None, source_id: str | None) -> lsl.Foun
         )
     found = lsl.find_streams(_TWIN_S, name, source_id, minimum=2) or found
     if len(found) > 1:
-        listed = ", ".join(f"{s.source_id or '-'} on {s.host}" for s in found)
         raise StreamError(
-            f"{len(found)} LSL streams {asked} were found ({listed}): stop all but one."
+            f"{len(found)} LSL streams {asked} were found ({listed(found, 'source_id')}): stop all "
+            "but one."
         )
     return found[0]

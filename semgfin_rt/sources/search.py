@@ -182,9 +182,8 @@ class Search:
 
     def _find(self, timeout: float, minimum: int) -> list[lsl.FoundStream]:
         stream = self._gate.stream
-        if stream.source_id:
-            return lsl.find_streams(timeout, source_id=stream.source_id, minimum=minimum)
-        return lsl.find_streams(timeout, name=stream.name, minimum=minimum)
+        name = None if stream.source_id else stream.name  # "" is a source_id that many may have
+        return lsl.find_streams(timeout, name, stream.source_id, minimum=minimum)
 
     def _open(self, stream: lsl.FoundStream) -> Inlet | None:
         try:

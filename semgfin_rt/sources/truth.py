@@ -44,10 +44,12 @@ class TruthSource:
         Raises
         ------
         StreamError
-            If there is none, or it does not carry markers.
+            If there is none, or it does not carry markers, as far as it can be told before an inlet
+            exists.
         """
         stream = the_one(self.resolve_s, None, self.source_id)
-        if stream.n_channels != 1 or stream.channel_format in lsl.NUMERIC_DTYPES:
+        lsl.require_printable(stream)
+        if (stream.n_channels, stream.rate, stream.channel_format) != (1, 0.0, lsl.TEXT):
             raise StreamError(
                 f"the stream '{stream.name}' ({self.source_id}) does not carry truth markers: "
                 "give the source_id of a player's marker stream."

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from semgfin_rt.model_contract import ModelContract, TrainingRecord
+from semgfin_rt.texts import printable
 
 _DATA = {
     "synthetic": (
@@ -28,7 +29,7 @@ _DERIVATIONS = {
 
 
 def model_card(contract: ModelContract) -> str:
-    """Markdown text of card.md."""
+    """Markdown text of card.md; nothing in it steers a terminal that prints it."""
     rate, window, hop = contract.rate, contract.window, contract.hop
     horizons = ", ".join(f"{ms} ms" for ms in contract.horizons_ms)
     lines = [
@@ -55,7 +56,7 @@ def model_card(contract: ModelContract) -> str:
         "Figures on test data are not in this card: `semgfin-train evaluate` prints them beside "
         "their controls.",
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(printable, lines)) + "\n"
 
 
 def _history(record: TrainingRecord) -> list[str]:

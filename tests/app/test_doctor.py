@@ -32,6 +32,16 @@ def test_everything_is_found_on_a_machine_that_works(stream):
     assert "500 Hz" in findings["streams"].text
 
 
+def test_a_name_is_shown_and_not_obeyed():
+    name = f"a\x1b[2J{uuid.uuid4()}"
+    info = lsl.make_info(name, "EMG", str(uuid.uuid4()), SignalSpec(("a",), 500.0, "V"))
+    outlet = lsl.api().StreamOutlet(info)
+    finding = doctor._streams(1.0)
+    assert r"'a\x1b[2J" in finding.text
+    assert finding.text.isprintable()
+    del outlet
+
+
 def test_taken_ports_are_counted(monkeypatch):
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from semgfin_rt.cli.common import require_writable, write_json
-from semgfin_rt.errors import OptionError
+from semgfin_rt.cli.common import new_app, require_writable, run, write_json
+from semgfin_rt.errors import CheckpointError, OptionError
 
 
 def test_a_file_is_replaced_and_a_link_stays(tmp_path):
@@ -49,3 +49,16 @@ def test_what_cannot_be_written_is_said(tmp_path):
         with pytest.raises(OptionError, match="cannot be written"):
             write_json(path, {})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_is_one_line_that_the_terminal_does_not_obey(monkeypatch, capsys):
+    app = new_app("For a test.")
+
+    @app.command()
+    def find(name: str) -> None:
+        raise CheckpointError(f"'{name}'\nis unknown.")
+
+    monkeypatch.setattr("sys.argv", ["test", "Hände\x1b[2J\u202e"])
+    with pytest.raises(SystemExit):
+        run(app, "test")
+    assert capsys.readouterr().err == "test: 'Hände\\x1b[2J\\u202e' is unknown.\n"

@@ -116,7 +116,7 @@ def _lives(pid: int) -> bool:
 # ----------------------------------------------------------------------- it does not work
 def test_a_refusal_comes_as_its_sentence():
     assert refusal(in_the_child.refuse, "'x.mat' is empty.") == "'x.mat' is empty."
-    assert refusal(in_the_child.refuse, "a\x1b[31mb\nc") == "a?[31mb?c"
+    assert refusal(in_the_child.refuse, "a\x1b[31mb\nc") == r"a\x1b[31mb\nc"
 
 
 @pytest.mark.parametrize(

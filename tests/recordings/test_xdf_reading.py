@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -182,6 +183,36 @@ def test_not_exactly_one_stream_of_emg(types, what, tmp_path):
     writer.close(1.0)
     with pytest.raises(RecordingError, match=f"holds {what}"):
         read_session(tmp_path / "a.xdf")
+
+
+def test_headers_are_read_up_to_a_limit(tmp_path):
+    path = tmp_path / "a.xdf"
+    whole = labrecorder(path).read_bytes()
+    header = chunk(1, b"<info/>" + b" " * (5 << 20))  # XML with spaces behind it
+    path.write_bytes(whole[:4] + header + whole[4:])
+    assert len(read_session(path).samples) == 101
+    path.write_bytes(whole[:4] + 2 * header + whole[4:])
+    with pytest.raises(RecordingError, match="is damaged where it begins"):
+        read_session(path)
+    path.write_bytes(whole + 2 * header)
+    assert "last 5242894 bytes" in read_session(path).notes[0]
+
+
+def test_headers_do_not_inflate(tmp_path):
+    path = tmp_path / "a.xdf"
+    whole = labrecorder(path).read_bytes()
+    path.write_bytes(whole[:4] + chunk(1, b"<!DOCTYPE a [<!ENTITY b 'x'>]><a>&b;</a>") + whole[4:])
+    with pytest.raises(RecordingError, match="is damaged where it begins"):
+        read_session(path)
+
+
+def test_a_pipe_is_no_recording(tmp_path):
+    pipe = tmp_path / "a.xdf"
+    os.mkfifo(pipe)
+    held = os.open(pipe, os.O_RDWR)  # so that opening it does not wait: it would without a writer
+    with pytest.raises(RecordingError, match="since it is no file"):
+        load(pipe)
+    os.close(held)
 
 
 def test_what_is_no_recording(tmp_path):

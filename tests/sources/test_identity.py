@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from semgfin_rt import lsl
 from semgfin_rt.contracts import SignalSpec
-from semgfin_rt.sources.identity import GONE_S, Gatekeeper, difference
+from semgfin_rt.sources.identity import GONE_S, Gatekeeper, difference, listed
 
 OWN = lsl.FoundStream("EMG", "EMG", "x", "here", "own", 12, 2000.0, 1, None)
 NEXT = replace(OWN, uid="next")
@@ -86,6 +86,9 @@ def test_a_flood_of_rivals_is_one_short_message():
     (text,) = Gatekeeper(OWN).see_rivals(crowd)
     assert "and 997 more" in text
     assert len(text) < 400
+    twins = [replace(OWN, source_id="x" * 1000, host="h\n")] * 4
+    twin = f"source_id '{40 * 'x'}...' on 'h\\n'"
+    assert listed(twins, "source_id") == f"{twin}, {twin}, {twin} and 1 more"
 
 
 @given(

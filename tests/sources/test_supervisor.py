@@ -337,3 +337,31 @@ def test_connecting_and_closing_leaves_nothing_behind():
         open_files.append(len(list(Path("/proc/self/fd").iterdir())))
     assert threading.active_count() == threads
     assert max(open_files[5:]) <= max(open_files[:5]) + 2
+
+
+def test_a_namesake_with_a_source_id_is_no_successor_of_a_stream_without():
+    name = f"bare-{uuid.uuid4()}"
+
+    def play(source_id: str):
+        spec = SignalSpec(("a",), 1000.0, "V")
+        return lsl.api().StreamOutlet(lsl.make_info(name, "EMG", source_id, spec))
+
+    def read_until(word: str, patience: float) -> bool:
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
+            source.read(0.05)
+            if any(word in e.text for e in source.events()):
+                return True
+        return False
+
+    first, source = play(""), SupervisedSource(name=name)
+    source.connect()
+    namesake = play("another")
+    del first
+    assert read_until("is lost", 5.0)
+    assert not read_until("connected again", 1.0)
+    successor = play("")
+    assert read_until("connected again", 5.0)
+    assert source.origin.uid == successor.get_info().uid()
+    source.close()
+    del namesake

@@ -12,6 +12,7 @@ import pytest
 from semgfin_rt import lsl
 from semgfin_rt.contracts import SignalSpec
 from semgfin_rt.errors import StreamError
+from semgfin_rt.sources.inlet import the_one
 from semgfin_rt.sources.supervisor import SupervisedSource
 
 RATE = 1024.0  # so that the timestamps are exact
@@ -144,4 +145,16 @@ def test_refusals():
         SupervisedSource(name=f"{word} twin").connect()
     with pytest.raises(StreamError, match="states no unit"):
         SupervisedSource(source_id=f"{word} 3").connect()
+    del outlets
+
+
+def test_twins_are_told_in_what_is_printable():
+    api, name = lsl.api(), f"crowd-{uuid.uuid4()}"
+    outlets = [
+        api.StreamOutlet(api.StreamInfo(name, "EMG", 1, 100.0, "float32", f"\x1b[2J{i}"))
+        for i in range(2)
+    ]
+    with pytest.raises(StreamError, match=r"'\\x1b\[2J0' on '.*'\\x1b\[2J1' on") as refused:
+        the_one(2.0, name, None)
+    assert str(refused.value).isprintable()
     del outlets

@@ -23,6 +23,22 @@ def test_a_signal_is_no_truth():
     del outlet
 
 
+@pytest.mark.parametrize(
+    ("name", "rate", "reason"),
+    [
+        ("truth", 100_000.0, "truth markers"),  # an inlet would keep 36 million texts
+        ("truth\x1b[2J", 0.0, r"a name with control characters \('truth\\x1b"),
+    ],
+)
+def test_a_truth_that_no_player_sends_is_refused(name, rate, reason):
+    source_id, api = f"truth-{uuid.uuid4()}", lsl.api()
+    outlet = api.StreamOutlet(api.StreamInfo(name, "Markers", 1, rate, "string", source_id))
+    with pytest.raises(StreamError, match=reason) as refused:
+        TruthSource(source_id).connect()
+    assert str(refused.value).isprintable()
+    del outlet
+
+
 def test_truth_comes_in_order_and_nonsense_is_refused():
     source_id = f"truth-{uuid.uuid4()}"
     api = lsl.api()

@@ -65,3 +65,12 @@ def test_history_and_held_out_figures():
         "held-out repetition, 50 ms ahead: 75.5 %",
     ):
         assert words in card
+
+
+def test_texts_of_a_checkpoint_do_not_steer_the_terminal():
+    record = RECORD.model_copy(update={"dataset": "手首\x1b[2J", "versions": {"torch": "\u202e2"}})
+    classes = ({"id": 0, "name": "Hände\n# title"}, {"id": 1, "name": "\x9b2J"})
+    card = model_card(contract(classes=classes, history=(record,)))
+    assert all(line.isprintable() for line in card.split("\n"))
+    assert r"- Classes: 0 Hände\n# title, 1 \x9b2J" in card
+    assert r"- Data: 手首\x1b[2J" in card

@@ -64,6 +64,26 @@ class Signal:
     hop_ms: int = 10
     ring: int = 8
 
+    def require_whole(self) -> None:
+        """See that windows are made of hops, and hops of samples.
+
+        Raises
+        ------
+        OptionError
+            If not.
+        """
+        samples = self.hop_ms * self.rate / 1000
+        if samples < 1 or samples != round(samples):
+            raise OptionError(
+                f"{self.hop_ms} ms are {samples:g} samples at {self.rate:g} Hz: give a rate at "
+                "which they are whole."
+            )
+        if self.window_ms % self.hop_ms:
+            raise OptionError(
+                f"a window of {self.window_ms} ms is not made of hops of {self.hop_ms} ms: give a "
+                "multiple."
+            )
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -91,21 +111,11 @@ def untrained(preset: PresetName, signal: Signal, *, per_channel: bool = False) 
     OptionError
         When the window is not made of whole hops, or a hop not of whole samples.
     """
-    samples = signal.hop_ms * signal.rate / 1000
-    if samples < 1 or samples != round(samples):
-        raise OptionError(
-            f"{signal.hop_ms} ms are {samples:g} samples at {signal.rate:g} Hz: give a rate at "
-            "which they are whole."
-        )
-    if signal.window_ms % signal.hop_ms:
-        raise OptionError(
-            f"a window of {signal.window_ms} ms is not made of hops of {signal.hop_ms} ms: give a "
-            "multiple."
-        )
+    signal.require_whole()
     n = signal.channels
     chosen = PRESETS[preset]
     features = chosen.features
-    hop = round(samples)
+    hop = round(signal.hop_ms * signal.rate / 1000)
     network = chosen.network(hop, len(features), n if per_channel else 1)
     ring = tuple(range(min(n, signal.ring)))
     horizons = (
@@ -164,7 +174,7 @@ def bench(
         When the signal cannot be.
     """
     with one_thread():
-        cases, refused = _cases(signal)
+        cases, refused = _cases(signal, report)
         times = _take_turns(cases, seconds, report)
         found = {name: _timing(values) for name, values in times.items()}
         curve = {name: _curve(name, signal, seconds / 10, report) for name in curves}
@@ -201,7 +211,9 @@ def _machine() -> str:
     return f"{platform.machine()}, {os.cpu_count()} cores, one thread{gpu}"
 
 
-def _cases(signal: Signal) -> tuple[dict[str, tuple[Backend, FloatArray]], dict[str, str]]:
+def _cases(
+    signal: Signal, report: Progress
+) -> tuple[dict[str, tuple[Backend, FloatArray]], dict[str, str]]:
     """Every network and backend that runs here, with a window to decide on; and what does not."""
     one = Signal(**{**asdict(signal), "horizons": 1})
     published = untrained("paper", one, per_channel=True)
@@ -212,7 +224,8 @@ def _cases(signal: Signal) -> tuple[dict[str, tuple[Backend, FloatArray]], dict[
         "published": published,
         "paper, shared FINs": untrained("paper", one),
     }
-    for preset, contract in networks.items():
+    for number, (preset, contract) in enumerate(networks.items()):
+        report("building networks", number, len(networks), 0.0)
         for backend in ("onnx", "torch", *(["cuda"] if torch.cuda.is_available() else [])):
             name = f"{preset}, {backend}"
             if name == "published, torch":  # the baseline
@@ -221,6 +234,7 @@ def _cases(signal: Signal) -> tuple[dict[str, tuple[Backend, FloatArray]], dict[
                 cases[name] = _ready(contract, backend)
             except CheckpointError as error:
                 refused[name] = str(error)
+    report("building networks", len(networks), len(networks), 0.0)
     return cases, refused
 
 

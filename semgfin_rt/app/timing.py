@@ -131,7 +131,7 @@ def _reasons(found: dict[str, Any], hop_ms: float) -> list[str]:
     return reasons
 
 
-def at_full_speed(model: Path, seconds: float, backend: str) -> dict[str, Any]:
+def at_full_speed(model: Path, seconds: float, backend: str, report: Progress) -> dict[str, Any]:
     """Decide on noise through the same pipeline, one window after the other, without LSL.
 
     Parameters
@@ -140,6 +140,7 @@ def at_full_speed(model: Path, seconds: float, backend: str) -> dict[str, Any]:
     seconds : float
         Of signal.
     backend : {"auto", "onnx", "torch", "cuda"}
+    report : callable
 
     Returns
     -------
@@ -152,11 +153,15 @@ def at_full_speed(model: Path, seconds: float, backend: str) -> dict[str, Any]:
     contract = built.pipeline.contract
     source = RecordingSource(noise(contract, seconds), contract.hop)
     source.connect()
+    hops = round(seconds * contract.rate / contract.hop)
     n = 0
     began = time.perf_counter()
     while not source.ended:
         n += len(built.pipeline.push(source.read()))
+        if n % 100 == 0:
+            report("full speed", n, hops, 0.0)
     took = time.perf_counter() - began
+    report("full speed", hops, hops, 0.0)
     hop_s = contract.hop / contract.rate
     floor = None
     if contract.network.imitator == "fin" and built.backend.endswith("cpu"):

@@ -24,12 +24,12 @@ def bench(
         bool, typer.Option(help="Also against channels, classes, horizons and window.")
     ] = True,
     model: Annotated[
-        str | None,
+        str,
         typer.Option(
-            help="Also try this checkpoint: through LSL in real time, and at full speed.",
+            help="Checkpoint to try through LSL in real time, and at full speed.",
             metavar="MODEL",
         ),
-    ] = None,
+    ] = "demo",
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the figures here.", metavar="FILE")
     ] = None,
@@ -37,7 +37,7 @@ def bench(
         Path | None, typer.Option(help="Draw the curves here (.png or .svg).", metavar="FILE")
     ] = None,
 ) -> None:
-    """Time a decision of every backend and preset beside the published loop."""
+    """Time a decision of every backend and preset, and a checkpoint on a stream."""
     require_finite(rate=rate, seconds=seconds)
     for file in (json_file, plot):
         require_writable(file)
@@ -49,14 +49,15 @@ def bench(
 
     require_picture(plot)
     signal = app.Signal(channels, classes, rate=rate, window_ms=window)
-    tried = {}
+    signal.require_whole()
+    folder = find_model(model)
+    of_signal = min(max(2 * seconds, _SHORTEST_S), _LONGEST_S)
     with progress_bars() as report:
-        if model is not None:
-            folder = find_model(model)
-            of_signal = min(max(2 * seconds, _SHORTEST_S), _LONGEST_S)
-            tried["full_speed"] = at_full_speed(folder, of_signal, "auto")
-            tried["network_ms"] = network_alone(folder, "auto")
-            tried["stream"] = in_real_time(folder, of_signal, "auto", report)
+        tried = {
+            "full_speed": at_full_speed(folder, of_signal, "auto", report),
+            "network_ms": network_alone(folder, "auto"),
+            "stream": in_real_time(folder, of_signal, "auto", report),
+        }
         found = app.bench(signal, seconds, report, app.CURVES if curves or plot else ()) | tried
     _print(found, app.NAIVE)
     if json_file is not None:
@@ -83,8 +84,7 @@ def _print(found: dict[str, Any], naive: str) -> None:
         print(f"realtime on onnx against {name}, ms: {values}")
     for name, reason in found["refused"].items():
         print(f"{name}: not timed, {reason}")
-    if "stream" in found:
-        _print_checkpoint(found["stream"], found["network_ms"], found["full_speed"])
+    _print_checkpoint(found["stream"], found["network_ms"], found["full_speed"])
     for ours in (found["realtime"], found.get("realtime_cuda")):
         if ours is not None:
             print(

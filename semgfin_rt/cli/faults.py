@@ -38,19 +38,27 @@ def faults(
     lsl.configure(False)
     from semgfin_rt.app.faults.finding import Scale
     from semgfin_rt.app.faults.rows import ROWS, measure
+    from semgfin_rt.cli.progress import progress_bars
 
     chosen = [r for r in ROWS if numbers is None or r.number in numbers]
     if not chosen or (numbers is not None and len(chosen) < len(numbers)):
         raise OptionError(f"--row {row} is not in the table: choose among 1 to {len(ROWS)}.")
     found: list[Measured] = []
-    for each in chosen:
-        how = each.long if long else each.short
-        print(f"{each.number:2}  {each.fault} ({how})\n    promised: {each.promise}", flush=True)
-        found.append(measure(each, Scale(long, folder.absolute())))
-        print(f"    measured: {found[-1].finding.measured}\n    {_verdict(found[-1])};", end=" ")
-        late = found[-1].late
-        print(f"the scheduler was late by {late.worst_ms:.0f} ms at worst, ", end="")
-        print(f"and this command waited {late.waited_s:.1f} s for a core", flush=True)
+    with progress_bars() as report:
+        for number, each in enumerate(chosen):
+            report("faults", number, len(chosen), 0.0)
+            how = each.long if long else each.short
+            print(
+                f"{each.number:2}  {each.fault} ({how})\n    promised: {each.promise}", flush=True
+            )
+            found.append(measure(each, Scale(long, folder.absolute())))
+            print(
+                f"    measured: {found[-1].finding.measured}\n    {_verdict(found[-1])};", end=" "
+            )
+            late = found[-1].late
+            print(f"the scheduler was late by {late.worst_ms:.0f} ms at worst, ", end="")
+            print(f"and this command waited {late.waited_s:.1f} s for a core", flush=True)
+        report("faults", len(chosen), len(chosen), 0.0)
     ok = all(m.finding.ok for m in found)
     _print_table(found)
     if json_file is not None:

@@ -17,6 +17,12 @@ SMALL = Signal(channels=3, classes=4, rate=200.0, window_ms=100)
 def found():
     told = []
     figures = bench(SMALL, 0.01, lambda *done: told.append(done), ("horizons",))
+    assert [done for what, *done in told if what.startswith("building")] == [
+        [0, 3, 0.0],
+        [1, 3, 0.0],
+        [2, 3, 0.0],
+        [3, 3, 0.0],
+    ]
     assert ("presets and backends", 5, 5, 0.0) in told
     assert ("cost against horizons", 4, 4, 0.0) in told
     return figures

@@ -49,9 +49,12 @@ def test_what_was_not_kept_is_named(change, words):
 
 
 def test_full_speed_is_no_faster_than_its_arithmetic(model):
-    found = at_full_speed(model, 2.0, "torch")
+    told = []
+    found = at_full_speed(model, 2.0, "torch", lambda *done: told.append(done))
     assert 0 < found["times_real_time"] < found["floor_times_real_time"]
     assert found["backend"] == "torch cpu"
+    assert ("full speed", 100, 200, 0.0) in told
+    assert told[-1] == ("full speed", 200, 200, 0.0)
 
 
 def test_operations_are_those_of_the_weights():

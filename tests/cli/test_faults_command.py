@@ -38,6 +38,7 @@ def test_rows_that_are_kept(tmp_path, monkeypatch, capsys):
     assert "16  pickle payloads as checkpoints" in printed
     assert "promised: refused before writing" in printed
     assert "2 of 2 promises kept" in printed
+    assert "2/2" in next(line for line in printed.splitlines() if line.startswith("faults "))
     found = json.loads(file.read_text())
     assert found["ok"] is True
     assert [row["row"] for row in found["rows"]] == [16, 17]

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from signals import RATE, tiny_contract
+from signals import RATE, counting_recording, tiny_contract
 
 from semgfin_rt.contracts import Chunk, Decision, Event, Movement, State
 from semgfin_rt.decision import PolicySpec
 from semgfin_rt.sinks.session import Entry, SessionFile, SessionHeader, session_header
+from semgfin_rt.sinks.xdf import XdfWriter
 
 BEGIN = 100.0
 """LSL clock of sample 0, in s."""
@@ -67,4 +68,14 @@ def write_session(path: Path, entries: list[Entry], header: SessionHeader = HEAD
         if i % 10 == 9:
             file.flush()
     file.close()
+    return path
+
+
+def write_plain(path: Path, n_samples: int, unit: str = "") -> Path:
+    """Write `counting_recording` as another program does that names no channels."""
+    samples = counting_recording(n_samples).samples
+    writer = XdfWriter(path, {}, BEGIN)
+    stream = writer.add_stream("Amp", "EMG", ("",) * 3, "float32", BEGIN, RATE, unit)
+    writer.numbers(stream, BEGIN + np.arange(n_samples) / RATE, samples)
+    writer.close(BEGIN)
     return path

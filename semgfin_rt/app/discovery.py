@@ -64,6 +64,21 @@ class SeenStream:
         """How long ago it was seen, in s."""
         return max(0.0, time.monotonic() - self.seen)
 
+    def record(self) -> dict[str, object]:
+        """Return what is known of it, for JSON."""
+        s = self.stream
+        return {
+            "name": s.name,
+            "type": s.type,
+            "source_id": s.source_id,
+            "host": s.host,
+            "channels": self.n_channels,
+            "rate": s.rate,
+            "unit": self.unit or None,
+            "age_s": round(self.age_s(), 3),
+            "problem": self.problem or None,
+        }
+
 
 class StreamWatch:
     """Looks for streams from `start` to `close`."""

@@ -19,6 +19,7 @@ from semgfin_rt.contracts import Recording
 from semgfin_rt.errors import OptionError
 from semgfin_rt.folders import find_model
 from semgfin_rt.lsl import MAX_SPEED
+from semgfin_rt.nn.checkpoint_folder import load_contract
 from semgfin_rt.recordings.cutting import cut_repetitions
 from semgfin_rt.recordings.loading import iter_recordings
 
@@ -79,8 +80,11 @@ class Scenario(_Strict):
         Of a synthetic subject.
     repetitions : tuple of int or None
         Those to play; None: those that 3DC keeps for testing, all of anything else.
+    unit : str or None
+        Of an .xdf file that does not say.
     model : str
-        Folder, from the scenario's on, or name of a checkpoint.
+        Folder, from the scenario's on, or name of a checkpoint; it also names the channels of an
+        .xdf file that does not.
     speed : float
         1 is real time.
     seconds : float or None
@@ -98,6 +102,7 @@ class Scenario(_Strict):
     subject: int | None = None
     seed: int = Field(default=1, ge=0)
     repetitions: tuple[int, ...] | None = None
+    unit: str | None = None
     model: str = "demo"
     speed: float = Field(default=1.0, gt=0, le=MAX_SPEED)
     seconds: float | None = Field(default=None, gt=0, le=LONGEST_S)
@@ -110,6 +115,8 @@ class Scenario(_Strict):
     def _playable(self) -> Scenario:
         if self.recording == SYNTHETIC and (self.subject is None or self.subject < 1):
             raise ValueError("a synthetic recording needs a subject, 1 or more")
+        if self.recording == SYNTHETIC and self.unit is not None:
+            raise ValueError("a synthetic recording has a unit of its own")
         if self.expect is not None and self.loop and self.seconds is None:
             raise ValueError("a loop without seconds has no end, so nothing can be expected of it")
         return self
@@ -149,7 +156,10 @@ class Scenario(_Strict):
 
             return synthetic_subject(self.subject, self.seed)
         path = folder / self.recording
-        found = iter_recordings(path, None if self.subject is None else [self.subject])
+        subjects = None if self.subject is None else [self.subject]
+        is_xdf = path.suffix.lower() == ".xdf"  # which need not name its channels
+        channels = load_contract(find_model(self.model, folder)).channels if is_xdf else ()
+        found = iter_recordings(path, subjects, unit=self.unit, channels=channels)
         recording = next(found)
         if next(found, None) is not None:
             raise OptionError(

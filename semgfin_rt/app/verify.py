@@ -207,7 +207,7 @@ def verify(
     contract = pipeline.contract
     contract.require_fit(recording.spec, recording.path)
     if seconds is not None:
-        recording = _first(recording, round(seconds * contract.rate))
+        recording = first(recording, round(seconds * contract.rate))
     offline = _Offline.of(recording, contract)
     if not len(offline.newest):
         raise OptionError(
@@ -229,7 +229,8 @@ def _monitor(contract: ModelContract) -> QualityMonitor:
     return QualityMonitor(contract.rate, contract.window, contract.hop, contract.scale_std)
 
 
-def _first(recording: Recording, n: int) -> Recording:
+def first(recording: Recording, n: int) -> Recording:
+    """Return the first `n` samples of a recording."""
     return replace(
         recording,
         samples=recording.samples[:n],

@@ -16,6 +16,7 @@ from semgfin_rt.cli.common import (
     write_json,
 )
 from semgfin_rt.cli.options import QUICK, Json, Quick, Seed
+from semgfin_rt.cli.run_options import Lan, Unit
 from semgfin_rt.errors import OptionError
 
 if TYPE_CHECKING:
@@ -60,21 +61,19 @@ def calibrate(
     speed: Annotated[
         float | None, typer.Option(help="Of the synthetic person; at most 8, the default.")
     ] = None,
-    unit: Annotated[
-        str | None, typer.Option(help="V, mV, uV or count, for a stream that does not say.")
-    ] = None,
+    unit: Unit = None,
     wait: Annotated[
         float, typer.Option(min=0.1, max=3600, help="How long to look for it, in s.", metavar="S")
     ] = 5.0,
     headless: Annotated[
-        bool, typer.Option("--headless", help="No window: prompts are printed, as they are here.")
+        bool, typer.Option("--headless", help="Changes nothing: it never opens a window.")
     ] = False,
     quick: Quick = False,
     json_file: Json = None,
-    lan: Annotated[bool, typer.Option("--lan", help="Also see other machines.")] = False,
+    lan: Lan = False,
 ) -> None:
     """Adapt a checkpoint to a person: prompted movements, fine-tuning, before and after."""
-    del headless  # the window has a dialog of its own
+    del headless  # accepted as by the other commands; the window has a dialog of its own
     require_finite(movement_s=movement_s, rest_s=rest_s, speed=speed, wait=wait)
     require_writable(json_file)
     if order not in ("random", "contract"):

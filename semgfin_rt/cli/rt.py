@@ -13,15 +13,23 @@ import typer
 
 from semgfin_rt.cli.bench import bench
 from semgfin_rt.cli.calibrate import calibrate
-from semgfin_rt.cli.common import choose_numbers, new_app, run
+from semgfin_rt.cli.common import (
+    choose_numbers,
+    new_app,
+    require_finite,
+    require_writable,
+    run,
+    write_json,
+)
 from semgfin_rt.cli.doctor import doctor
 from semgfin_rt.cli.faults import faults
-from semgfin_rt.cli.options import takes
+from semgfin_rt.cli.options import Json, takes
 from semgfin_rt.cli.run_options import (
     Horizons,
     Lan,
     Model,
     Seconds,
+    Unit,
     given,
     output_options,
     policy_options,
@@ -85,6 +93,7 @@ def replay(
         str | None,
         typer.Option(help="Those to play, such as 2,5; of 3DC by default 4-7.", metavar="N,N,…"),
     ] = None,
+    unit: Unit = None,
     speed: Annotated[float | None, typer.Option(help="1 is real time; at most 8.")] = None,
     loop: Annotated[bool | None, typer.Option("--loop", help="Begin again at the end.")] = None,
     seconds: Seconds = None,
@@ -108,6 +117,7 @@ def replay(
         model=_from_here(model),
         subject=subject,
         repetitions=choose_numbers(repetitions),
+        unit=unit,
         seconds=view.picture_seconds(seconds if seconds is not None else written.seconds),
         horizons_ms=choose_numbers(horizons),
     )
@@ -126,9 +136,7 @@ def live(
     name: Annotated[str | None, typer.Option(help="Of the stream.")] = None,
     source_id: Annotated[str | None, typer.Option(help="Of the stream.")] = None,
     model: Model = "demo",
-    unit: Annotated[
-        str | None, typer.Option(help="V, mV, uV or count, for a stream that does not say.")
-    ] = None,
+    unit: Unit = None,
     wait: Annotated[
         float, typer.Option(min=0.1, max=3600, help="How long to look for it, in s.", metavar="S")
     ] = 5.0,
@@ -163,8 +171,11 @@ def live(
 def streams(
     seconds: Annotated[float, typer.Option(min=0.1, max=60, help="How long to look.")] = 1.0,
     lan: Lan = False,
+    json_file: Json = None,
 ) -> None:
     """List the LSL streams."""
+    require_finite(seconds=seconds)
+    require_writable(json_file)
     from concurrent.futures import ThreadPoolExecutor
 
     from rich.console import Console
@@ -176,19 +187,22 @@ def streams(
 
     lsl.configure(lan)
     found = lsl.find_streams(seconds)
-    if not found:
+    with ThreadPoolExecutor() as asking:  # behind a firewall, none of them answers
+        seen = list(asking.map(see, found))
+    if json_file is not None:
+        write_json(json_file, {"streams": [each.record() for each in seen]})
+    if not seen:
         where = "on the network" if lan else "on this machine (--lan looks further)"
         print(f"No LSL stream was found {where} within {seconds:g} s.")
         return
-    table = Table("name", "type", "source_id", "host", "channels", "rate")
-    with ThreadPoolExecutor() as asking:  # behind a firewall, none of them answers
-        seen = list(asking.map(see, found))
+    table = Table("name", "type", "source_id", "host", "channels", "rate", "unit", "seen")
     for each in seen:
         s = each.stream
         texts = (s.name, s.type, s.source_id, s.host)  # of an unknown sender: shown, not obeyed
         shown = [Text(printable(text)) for text in texts]
         rate = f"{s.rate:g} Hz" if s.rate else "irregular"
-        table.add_row(*shown, str(each.n_channels), rate)
+        age = f"{each.age_s():.1f} s ago"
+        table.add_row(*shown, str(each.n_channels), rate, each.unit or "-", age)
     Console().print(table)
 
 

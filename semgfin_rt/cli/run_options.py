@@ -13,6 +13,9 @@ from semgfin_rt.errors import OptionError
 
 Model = Annotated[str | None, typer.Option(help="Checkpoint: folder or name.", metavar="MODEL")]
 Seconds = Annotated[float | None, typer.Option(help="End after so much signal, in s.", metavar="S")]
+Unit = Annotated[
+    str | None, typer.Option(help="V, mV, uV or count, for a signal that does not say.")
+]
 Horizons = Annotated[
     str | None,
     typer.Option(help="Which of the checkpoint's horizons, such as 0,100.", metavar="MS,MS,…"),

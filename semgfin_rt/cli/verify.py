@@ -16,6 +16,8 @@ from semgfin_rt.cli.common import (
     require_writable,
     write_json,
 )
+from semgfin_rt.cli.run_options import Unit
+from semgfin_rt.errors import OptionError
 
 if TYPE_CHECKING:
     from semgfin_rt.app.verify import Comparison
@@ -26,7 +28,7 @@ def verify(
     recording: Annotated[
         str,
         typer.Argument(
-            help="A recorded session (.xdf), a DB2 file, zip or folder, or a 3DC folder.",
+            help="A recorded session or other .xdf, a DB2 file, zip or folder, or a 3DC folder.",
             metavar="RECORDING",
         ),
     ],
@@ -35,6 +37,7 @@ def verify(
         str | None,
         typer.Option(help="Such as 2,5; of 3DC by default 4-7, else all.", metavar="N,N,…"),
     ] = None,
+    unit: Unit = None,
     seconds: Annotated[
         float | None, typer.Option(min=0.01, help="Of them; all by default.", metavar="S")
     ] = None,
@@ -48,19 +51,23 @@ def verify(
     require_writable(json_file)
     from semgfin_rt.app.scenario import Scenario
     from semgfin_rt.app.verify import verify as compare
+    from semgfin_rt.app.verify_session import is_session
     from semgfin_rt.cli.progress import progress_bars
     from semgfin_rt.folders import find_model
     from semgfin_rt.nn.backend import require_backend
 
     require_backend(backend)
     model = find_model(checkpoint)
-    if recording.lower().endswith(".xdf"):
-        _verify_session(model, Path(recording), backend, json_file)
+    if is_session(Path(recording)):
+        _require_whole(recording, subject=subject, repetitions=repetitions, unit=unit)
+        _verify_session(model, Path(recording), backend, seconds, json_file)
         return
     played = Scenario(
         recording=os.path.join(".", recording),
         subject=subject,
         repetitions=choose_numbers(repetitions),
+        unit=unit,
+        model=str(model.absolute()),
     ).replay(Path())
     for note in played.recording.notes:
         print(f"{played.recording.path}: {note}")
@@ -79,12 +86,23 @@ def verify(
     _end(found, json_file)
 
 
-def _verify_session(model: Path, session: Path, backend: str, json_file: Path | None) -> None:
+def _require_whole(session: str, **options: object) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise OptionError(
+                f"--{name} {value} was given for the session '{session}', which is decided again "
+                "as it was recorded: leave it out."
+            )
+
+
+def _verify_session(
+    model: Path, session: Path, backend: str, seconds: float | None, json_file: Path | None
+) -> None:
     from semgfin_rt.app.verify_session import verify_session
     from semgfin_rt.cli.progress import progress_bars
 
     with progress_bars() as report:
-        found = verify_session(model, session, backend, report)
+        found = verify_session(model, session, backend, seconds, report)
     _print(found, "what was published live")
     _end(found, json_file)
 

@@ -29,7 +29,11 @@ def load(path: Path, subjects: Sequence[int] | None = None, exercise: int = 1) -
 
 
 def iter_recordings(
-    path: Path, subjects: Sequence[int] | None = None, exercise: int = 1
+    path: Path,
+    subjects: Sequence[int] | None = None,
+    exercise: int = 1,
+    unit: str | None = None,
+    channels: Sequence[str] = (),
 ) -> Iterator[Recording]:
     """Read recordings one at a time, by ascending subject.
 
@@ -43,6 +47,10 @@ def iter_recordings(
     exercise : {1, 2, 3}
         Which exercise to take from archives and folders of DB2. A .mat file that is named itself
         is read whatever its exercise.
+    unit : str, optional
+        The user's word for the unit of an .xdf file; see `xdf.read_session`.
+    channels : sequence of str, optional
+        What an .xdf file that names no channels is taken to hold.
 
     Returns
     -------
@@ -53,14 +61,20 @@ def iter_recordings(
     ------
     RecordingError
         At once, before anything is read: the path is missing or holds no recording, a subject is
-        there twice (which one is meant is for the user to say) or not at all. On the way: a
-        file is not readable.
+        there twice (which one is meant is for the user to say) or not at all, or `unit` was given
+        for a format that has its own. On the way: a file is not readable.
     """
-    found = _find(Path(path), exercise)
+    path = Path(path)
+    found = _find(path, exercise, partial(read_session, unit=unit, channels=channels))
     if not found:
         raise RecordingError(
             f"'{path}' holds no recording: give a DB2 file S<n>_E{exercise}_A1.mat, a zip or "
             "folder of them, or a 3DC folder of Participant<n>."
+        )
+    if unit is not None and path.suffix.lower() != ".xdf":
+        raise RecordingError(
+            f"--unit {unit} was given for '{path}', whose format has a unit of its own: leave it "
+            "out."
         )
     by_subject: dict[int, _Found] = {}
     for item in found:
@@ -83,7 +97,7 @@ def _listed(numbers: Sequence[int] | dict[int, _Found]) -> str:
     return ", ".join(map(str, sorted(numbers)))
 
 
-def _find(path: Path, exercise: int) -> list[_Found]:
+def _find(path: Path, exercise: int, read_xdf: Callable[[Path], Recording]) -> list[_Found]:
     try:
         if path.is_dir():
             return _find_in_folder(path, exercise)
@@ -100,7 +114,7 @@ def _find(path: Path, exercise: int) -> list[_Found]:
         return _find_in_zip(path, exercise)
     if path.suffix.lower() == ".xdf":
         subject = read_session_subject(path)
-        return [_Found(subject, f"'{path}'", partial(read_session, path))]
+        return [_Found(subject, f"'{path}'", partial(read_xdf, path))]
     return [_Found(read_subject(path), f"'{path}'", partial(read_db2, path))]
 
 

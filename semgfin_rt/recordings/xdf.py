@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,12 +50,16 @@ class Stretch:
     lost: int
 
 
-def read_session(path: Path) -> Recording:
+def read_session(path: Path, unit: str | None = None, channels: Sequence[str] = ()) -> Recording:
     """Read the signal of an XDF file, with its labels where a session recorded some.
 
     Parameters
     ----------
     path : Path
+    unit : str, optional
+        The user's word for the unit (``--unit``); it wins over the file's.
+    channels : sequence of str, optional
+        The checkpoint's: a signal of as many channels that names none is taken to be these.
 
     Returns
     -------
@@ -70,11 +74,13 @@ def read_session(path: Path) -> Recording:
     RecordingError
         Missing, empty, damaged, or without one EMG stream of known unit and rate.
     """
-    return read_with_stretches(path)[0]
+    return read_with_stretches(path, unit, channels)[0]
 
 
 @np.errstate(over="ignore", invalid="ignore")  # damaged files hold any number
-def read_with_stretches(path: Path) -> tuple[Recording, list[Stretch]]:
+def read_with_stretches(
+    path: Path, unit: str | None = None, channels: Sequence[str] = ()
+) -> tuple[Recording, list[Stretch]]:
     """Do so, and say which samples of the stream its rows are.
 
     Raises
@@ -88,7 +94,8 @@ def read_with_stretches(path: Path) -> tuple[Recording, list[Stretch]]:
     n = len(times)
     if not n:
         raise RecordingError(f"'{path}' holds no sample of EMG: record it again.")
-    unit, gain = _unit(stream, path)
+    names, name_notes = _channels(stream, channels)
+    volts_or_count, gain, unit_notes = _unit(stream, path, unit)
     samples = np.ascontiguousarray(values, np.float32)
     if gain != 1.0:
         samples *= np.float32(gain)
@@ -101,7 +108,7 @@ def read_with_stretches(path: Path) -> tuple[Recording, list[Stretch]]:
     in_ring = all(0 <= c < stream.n_channels for c in session.ring)
     recording = Recording(
         samples=samples,
-        spec=SignalSpec(_channels(stream), stream.rate, unit),
+        spec=SignalSpec(names, stream.rate, volts_or_count),
         labels=labels,
         repetitions=repetitions,
         classes=classes,
@@ -110,7 +117,7 @@ def read_with_stretches(path: Path) -> tuple[Recording, list[Stretch]]:
         path=str(path),
         test_repetitions=frozenset(session.test_repetitions),
         breaks=tuple(s.row for s in stretches[1:]),
-        notes=tuple(_notes(contents, stretches, times, samples)),
+        notes=(*_notes(contents, stretches, times, samples), *name_notes, *unit_notes),
         ring=session.ring if in_ring else (),
     )
     return recording, stretches
@@ -134,21 +141,36 @@ def _the_signal(contents: XdfContents) -> XdfStream:
     return stream
 
 
-def _channels(stream: XdfStream) -> tuple[str, ...]:
+def _channels(
+    stream: XdfStream, expected: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names, and what had to be assumed."""
     labels = stream.channel_texts("label")
-    return tuple(label or f"ch{i}" for i, label in enumerate(labels, start=1))
+    if not any(labels) and len(labels) == len(expected):
+        return tuple(expected), (f"It names no channels: taken as {', '.join(expected)}.",)
+    return tuple(label or f"ch{i}" for i, label in enumerate(labels, start=1)), ()
 
 
-def _unit(stream: XdfStream, path: Path) -> tuple[Unit, float]:
-    """Return the unit and what a recorded value is multiplied with to be in it."""
+def _unit(stream: XdfStream, path: Path, given: str | None) -> tuple[Unit, float, tuple[str, ...]]:
+    """Return the unit, what a recorded value is multiplied with to be in it, and notes."""
     stated = sorted(set(stream.channel_texts("unit")))
+    said = ", ".join(f"'{s}'" for s in stated if s) or "none"
+    if given is not None:
+        if given.lower() not in UNITS:
+            raise RecordingError(
+                f"--unit is '{given}', which is not known here: pass V, mV, uV or count."
+            )
+        known = UNITS[given.lower()]
+        contradicted = any(UNITS.get(s.lower()) != known for s in stated if s)
+        note = f"It states the unit {said}; read as {given}, as --unit says."
+        return *known, (note,) * contradicted
     if len(stated) != 1 or stated[0].lower() not in UNITS:
-        said = ", ".join(f"'{s}'" for s in stated if s) or "none"
         raise RecordingError(
             f"the EMG stream '{stream.name}' of '{path}' states the unit {said}: record it again "
-            "with V, mV, uV or count, the same for all channels."
+            "with V, mV, uV or count, the same for all channels, or pass --unit to "
+            "`semgfin-rt replay` or `verify`."
         )
-    return UNITS[stated[0].lower()]
+    return *UNITS[stated[0].lower()], ()
 
 
 def _stretches(contents: XdfContents, times: TimeArray) -> list[Stretch]:

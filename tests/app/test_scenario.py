@@ -96,6 +96,7 @@ def test_every_key_reaches_the_session(folder):
         ('recording = "x"\nseconds = inf', "seconds = inf cannot be used"),
         ('recording = "x"\n[expect]\naccuracy_min = 80', "accuracy_min = 80 cannot be used"),
         ('recording = "synthetic"', "a synthetic recording needs a subject"),
+        ('recording = "synthetic"\nsubject = 1\nunit = "uV"', "has a unit of its own"),
         ('recording = "x"\nloop = true\n[expect]', "a loop without seconds has no end"),
         ("", "Field required"),
         ("recording =", "is not TOML"),

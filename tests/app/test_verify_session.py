@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from sessions import turns, write_session
 from signals import counting_recording, tiny_checkpoint, tiny_contract
@@ -10,6 +12,10 @@ from semgfin_rt.app.session import Session
 from semgfin_rt.app.settings import Replay, Settings
 from semgfin_rt.app.verify_session import verify_session
 from semgfin_rt.decision import PolicySpec
+from semgfin_rt.engine.build import build_engine, build_pipeline
+from semgfin_rt.engine.parts import Step
+from semgfin_rt.engine.player import Player
+from semgfin_rt.engine.spec import EngineSpec
 from semgfin_rt.errors import OptionError
 from semgfin_rt.nn.checkpoint_folder import sha256
 from semgfin_rt.sinks.session import session_header
@@ -34,6 +40,40 @@ def session_file(model, tmp_path_factory):
 def test_live_is_as_rerun(model, session_file):
     found = verify_session(model, session_file, "onnx")
     assert (found.compared, found.different, found.same) == (191, 0, True)
+
+
+def test_the_first_seconds(model, session_file):
+    found = verify_session(model, session_file, "onnx", seconds=0.5)
+    assert (found.compared, found.same) == (41, True)
+    with pytest.raises(OptionError, match=r"in its first 0\.05 s: give it more --seconds"):
+        verify_session(model, session_file, "onnx", seconds=0.05)
+
+
+def test_windows_that_were_passed_over_take_no_part(model, tmp_path):
+    """An engine that is held up for 0.6 s, in the middle, and jumps to the newest window."""
+    file, policy = tmp_path / "held_up.xdf", PolicySpec(vote=3)
+    with Player(counting_recording(4000)) as player:
+        spec = EngineSpec(
+            model,
+            source_id=player.source_id,
+            truth_id=player.truth_id,
+            backend="onnx",
+            policy=policy,
+            resolve_s=10.0,
+            record=file,
+        )
+        engine = build_engine(spec, build_pipeline(model, "onnx", policy))
+        held_up: list[int] = []
+
+        def hold_up(step: Step) -> None:
+            if not held_up and step.decisions and step.decisions[-1].sample > 1000:
+                held_up.append(step.decisions[-1].sample)
+                time.sleep(0.6)
+
+        health = engine.run(hold_up)
+    assert health.skipped > 10
+    found = verify_session(model, file, "onnx")
+    assert (found.compared, found.first) == (health.decisions, None)
 
 
 def test_another_checkpoint_is_refused(session_file, tmp_path):

@@ -325,15 +325,26 @@ def test_a_run_that_decides_nothing_has_failed(place):
 def test_streams_are_listed(place):
     name = f"EMG {uuid.uuid4()}"
     with Player(counting_recording(1000), name=name, wait_for_truth=False):
-        done = run(place, "streams", COLUMNS="200")
+        done = run(place, "streams", "--json", "streams.json", COLUMNS="240")
     assert done.returncode == 0
     (row,) = [
         line for line in done.stdout.splitlines() if f"{name} " in line and "truth" not in line
     ]
     columns = [column.strip() for column in row.split("│")]
-    assert columns[-3:-1] == [str(len(CHANNELS)), "2000 Hz"]  # the player's counter is no channel
-    nothing = run(place, "streams", "--seconds", "0.2", SEMGFIN_LSL_SESSION=f"x{uuid.uuid4().hex}")
+    n = len(CHANNELS)  # the player's counter is no channel
+    assert columns[-5:-2] == [str(n), "2000 Hz", "V"]
+    assert columns[-2].endswith(" s ago")
+    told = json.loads((place / "streams.json").read_text())["streams"]
+    (stream,) = [each for each in told if each["name"] == name]
+    assert (stream["type"], stream["channels"], stream["rate"]) == ("EMG", n, 2000.0)
+    assert (stream["unit"], stream["problem"]) == ("V", None)
+    assert 0 <= stream["age_s"] < 10
+    (truth,) = [each for each in told if "truth" in each["name"]]
+    assert (truth["unit"], bool(truth["problem"])) == (None, True)
+    nobody = {"SEMGFIN_LSL_SESSION": f"x{uuid.uuid4().hex}"}
+    nothing = run(place, "streams", "--seconds", "0.2", "--json", "nothing.json", **nobody)
     assert nothing.returncode == 0
+    assert json.loads((place / "nothing.json").read_text()) == {"streams": []}
     assert "No LSL stream was found on this machine" in nothing.stdout
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from sessions import turns, write_session
+from sessions import turns, write_plain, write_session
 from signals import counting_recording, tiny_checkpoint, tiny_contract
 
 from semgfin_rt.app import bench as app
@@ -35,9 +35,10 @@ def test_bench_prints_writes_and_draws(tmp_path, monkeypatch, capsys):
     small = ("--channels", 3, "--rate", 200, "--window", 300, "--seconds", 0.1)
     monkeypatch.setattr(app, "CURVES", {"horizons": (1, 2), "channels": (3,)})
     monkeypatch.setattr("semgfin_rt.cli.bench._SHORTEST_S", 1.0)
-    model = tiny_checkpoint(tmp_path / "M")
+    monkeypatch.setenv("SEMGFIN_MODELS", str(tmp_path))
+    tiny_checkpoint(tmp_path / "demo")  # which is tried unless another is asked for
     files = ("--json", file, "--plot", plot)
-    assert ended(monkeypatch, "bench", *small, "--model", model, *files) == 0
+    assert ended(monkeypatch, "bench", *small, *files) == 0
     printed = capsys.readouterr().out
     assert "times as fast as the published loop" in printed
     found = json.loads(file.read_text())
@@ -45,6 +46,7 @@ def test_bench_prints_writes_and_draws(tmp_path, monkeypatch, capsys):
     assert found["realtime"].keys() == {"backend", "ours_ms", "naive_ms", "ratio", "p95", "p999"}
     assert plot.stat().st_size > 1000
     assert found["full_speed"]["times_real_time"] > 0
+    assert found["stream"]["decisions"] > 0
     assert "times real time" in printed
     assert "ms once a hop" in printed
     assert all(ms > 0 for ms in found["network_ms"].values())
@@ -105,6 +107,27 @@ def test_a_recorded_session_is_verified(tmp_path, monkeypatch, capsys):
     assert ended(monkeypatch, *arguments) == 0
     assert "91 decisions compared on onnx cpu, 0 different" in capsys.readouterr().out
     assert json.loads(file.read_text())["same"] is True
+    assert ended(monkeypatch, *arguments, "--seconds", 0.5) == 0
+    assert "41 decisions compared on onnx cpu, 0 different" in capsys.readouterr().out
+    for option in (("--subject", 1), ("--repetitions", "2"), ("--unit", "uV")):
+        assert ended(monkeypatch, *arguments, *option) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"{option[0]} {option[1]} was given for the session" in line
+
+
+def test_a_recording_of_another_program_is_verified_and_played(tmp_path, monkeypatch, capsys):
+    """It states no unit and names no channels, as a stream may that is accepted live."""
+    model, plain = tiny_checkpoint(tmp_path / "M"), write_plain(tmp_path / "plain.xdf", 2000)
+    assert ended(monkeypatch, "verify", model, plain) == 2
+    assert "states the unit none" in capsys.readouterr().err
+    assert ended(monkeypatch, "verify", model, plain, "--unit", "V") == 0
+    printed = capsys.readouterr().out
+    assert "names no channels: taken as left, right, top." in printed
+    assert "91 decisions compared on onnx cpu, 0 different from offline evaluation" in printed
+    file = tmp_path / "r.json"
+    played = ("replay", plain, "--model", model, "--unit", "V", "--headless", "--json", file)
+    assert ended(monkeypatch, *played) == 0
+    assert json.loads(file.read_text())["decisions"] == 91
 
 
 def test_a_session_that_was_made_up_is_found_out(tmp_path, monkeypatch, capsys):

@@ -50,6 +50,11 @@ def test_a_subject_that_is_not_there(variables, write_v5, tmp_path):
         load(tmp_path / "data/S4_E1_A1.mat", [1])
 
 
+def test_a_unit_is_for_xdf_alone(variables, write_v5):
+    with pytest.raises(RecordingError, match="has a unit of its own: leave it out"):
+        iter_recordings(write_v5(variables, "S1_E1_A1.mat"), unit="uV")
+
+
 def test_a_subject_twice_is_refused(variables, write_v5, tmp_path):
     file = write_v5(variables, "data/S1_E1_A1.mat")
     shutil.copy(file, tmp_path / "data/S1_A1_E1.mat")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sessions import BEGIN, HEADER, LOST, prompt, turns, write_session
+from sessions import BEGIN, HEADER, LOST, prompt, turns, write_plain, write_session
+from signals import CHANNELS
 
 from semgfin_rt.contracts import NO_LABEL, Event
 from semgfin_rt.errors import RecordingError
@@ -173,6 +174,33 @@ def test_emg_that_does_not_say_what_it_is(tmp_path):
     for rate in ("0", "inf", "nan"):
         with pytest.raises(RecordingError, match="at a constant rate"):
             read_session(labrecorder(tmp_path / f"{rate}.xdf", rate=rate))
+
+
+def test_the_users_word_for_the_unit(tmp_path):
+    silent = labrecorder(tmp_path / "none.xdf", unit="")
+    with pytest.raises(RecordingError, match=r"pass --unit to `semgfin-rt replay` or `verify`"):
+        read_session(silent)
+    recording = read_session(silent, "mV")
+    np.testing.assert_allclose(recording.samples[:, 0], 1e-3 * np.arange(1, 102), rtol=1e-6)
+    assert not any("--unit" in note for note in recording.notes)
+    stated = labrecorder(tmp_path / "uV.xdf")
+    assert not any("--unit" in note for note in read_session(stated, "uV").notes)
+    recording = read_session(stated, "count")  # it wins, with a word
+    assert (recording.spec.unit, recording.samples[1, 0]) == ("count", 2)
+    assert recording.notes[-1] == "It states the unit 'uV'; read as count, as --unit says."
+    with pytest.raises(RecordingError, match="--unit is 'furlong', which is not known here"):
+        read_session(stated, "furlong")
+
+
+def test_channels_without_names_are_those_of_the_checkpoint(tmp_path):
+    nameless = write_plain(tmp_path / "plain.xdf", 100, "V")
+    recording = read_session(nameless, channels=CHANNELS)
+    assert recording.spec.channels == CHANNELS
+    assert recording.notes == ("It names no channels: taken as left, right, top.",)
+    for others in ((), ("a", "b")):  # of another number
+        assert read_session(nameless, channels=others).spec.channels == ("ch1", "ch2", "ch3")
+    half = labrecorder(tmp_path / "half.xdf")
+    assert read_session(half, channels=("a", "b")).spec.channels == ("ch1", "b")
 
 
 @pytest.mark.parametrize(("types", "what"), [(("EEG",), "no stream"), (("EMG", "emg"), "2 str")])

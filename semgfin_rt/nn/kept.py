@@ -24,7 +24,7 @@ from semgfin_rt.nn.checkpoint_folder import sha256
 from semgfin_rt.nn.onnx_backend import OPSET
 
 _DIGEST = hashlib.sha256().digest_size
-_LAYOUT = 1  # of the file
+_LAYOUT = 2  # of the file, and of the graph in it: one more where `graph` makes another
 _LARGEST = 1 << 29  # bytes, far above any of ours
 
 

@@ -30,6 +30,8 @@ TOPOLOGIES = {
     "realtime": {"pooled": True},
     "no means": {},
     "two layers": {"layers": 2},
+    "both directions": {"bidirectional": True},
+    "both directions, means": {"bidirectional": True, "pooled": True},
     "copies": {"copies": 3},
     "cnn": {"classifier": "cnn", "copies": 3},
     "paper": {**PAPER, "classifier": "cnn"},
@@ -105,6 +107,24 @@ def test_the_file_gives_what_the_backend_gives(tmp_path, topology):
         np.testing.assert_allclose(
             log_probabilities, backend.classify(feature_map), rtol=1e-5, atol=1e-5
         )
+
+
+@pytest.mark.parametrize(
+    ("topology", "directions"),
+    [
+        (PAPER, 3 * ["bidirectional", "bidirectional", "forward"]),  # its input is reversed
+        ({"bidirectional": True, "pooled": True}, ["bidirectional"]),
+    ],
+)
+def test_a_direction_that_nothing_reads_is_left_out(tmp_path, topology, directions):
+    export_onnx(checkpoint(tmp_path / "model", **topology), tmp_path / "model.onnx")
+    nodes = onnx.load(tmp_path / "model.onnx").graph.node
+    found = [
+        next((a.s.decode() for a in node.attribute if a.name == "direction"), "forward")
+        for node in nodes
+        if node.op_type == "LSTM"
+    ]
+    assert found == directions
 
 
 def test_the_file_describes_itself(tmp_path):

@@ -168,6 +168,16 @@ def test_what_an_older_version_kept_is_removed(model):
     assert {path.name for path in file.parent.iterdir()} == {file.name, another.name}
 
 
+def test_a_graph_with_the_direction_that_nothing_reads_is_built_anew(model, monkeypatch):
+    with monkeypatch.context() as before:
+        before.setattr("semgfin_rt.nn.kept._LAYOUT", 1)
+        start(model)
+        older = file_of(model)
+    assert set(start(model)[1].median_ms) == {"onnx cpu", "torch cpu"}
+    assert file_of(model).exists()
+    assert not older.exists()
+
+
 def test_a_backend_that_is_not_known(model):
     with pytest.raises(OptionError, match="'tpu' is not known"):
         start(model, "tpu")

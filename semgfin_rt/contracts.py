@@ -206,7 +206,7 @@ class Event:
         `prompt` and `mark` carry a value for programs, the others a sentence for people.
     text : str
     trouble : bool
-        Of the kind `record`: somebody should act. Not written into files.
+        Of the kinds `stream`, `loss` and `record`: somebody should act. Not written into files.
     """
 
     time: float

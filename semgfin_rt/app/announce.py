@@ -1,16 +1,18 @@
-"""Decisions in words, one line each, as often as somebody can read them."""
+"""Decisions in words, one line each, as often as somebody can read them; events at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from semgfin_rt.app.readout import share, spoken
+from semgfin_rt.app.readout import clock_text, share, spoken
 from semgfin_rt.app.ribbon import row_name
-from semgfin_rt.contracts import NO_LABEL, Decision
+from semgfin_rt.contracts import NO_LABEL, Decision, Event
 from semgfin_rt.model_contract import ModelContract
 
 AT_LEAST_EVERY_S = 1.0
 AT_MOST_EVERY_S = 0.2
+TOLD = frozenset({"stream", "loss", "record"})
+"""Kinds of events that have a line."""
 
 
 class Announcer:
@@ -52,3 +54,10 @@ def decision_line(decision: Decision, truth: int | None, contract: ModelContract
         what = "same" if m.label == now.label else spoken(m, contract)
         line += f"  {row_name(m.horizon_ms)}: {what} {share(m.confidence)}"
     return line
+
+
+def event_line(event: Event, wall_minus_lsl: float) -> str | None:
+    """Time of day, kind and text; None where only programs or panels care."""
+    if event.kind not in TOLD:
+        return None
+    return f"{clock_text(event.time, wall_minus_lsl)}  {event.kind}: {event.text}"

@@ -5,6 +5,7 @@ Nothing here knows Qt. `LiveView` takes the snapshots; a panel reads one part of
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -18,11 +19,14 @@ from semgfin_rt.app.ribbon import Ribbon
 from semgfin_rt.contracts import Decision, Event, FloatArray, SignalSpec
 from semgfin_rt.engine.snapshot import Health, Phase, Snapshot
 from semgfin_rt.model_contract import ModelContract
+from semgfin_rt.sources.identity import Candidate, Origin
 
 TRACE_SECONDS = 5.0
 LANE_STEPS = (1.0, 2.0, 5.0)
 EVENTS = 500
 """How many of the newest events are kept."""
+ALERT_S = 10.0
+"""How long trouble is told that nothing resolves."""
 
 
 # ------------------------------------------------------------------------------ traces
@@ -186,6 +190,10 @@ class LiveView:
         Checkpoint that decides, and file that is being written; empty where there is none.
     recorded_from : int
         Samples that had been received when that file began.
+    origin : Origin or None
+        Where the signal comes from now.
+    asking : tuple of Candidate
+        Streams in the place of the missing one, which the operator can confirm.
     """
 
     def __init__(self, contract: ModelContract) -> None:
@@ -199,6 +207,10 @@ class LiveView:
         self.n_events = 0
         self.model = self.recording = ""
         self.recorded_from = 0
+        self.origin: Origin | None = None
+        self.asking: tuple[Candidate, ...] = ()
+        self._trouble: Event | None = None
+        self._troubled_at = 0.0
         self.lights: tuple[Light, ...] = ()
         self.features: FeatureComparison | None = None
         self.imitation = Imitation(contract)
@@ -212,11 +224,25 @@ class LiveView:
         """What was published last, on a window or because no signal comes."""
         return self.stale or self.decision
 
+    @property
+    def alert(self) -> str:
+        """The newest trouble, for `ALERT_S` or until news of its kind resolve it; or nothing.
+
+        It stays while the operator is asked. A failure of the engine is no alert: `message` has it.
+        """
+        if self._trouble is None or self.phase == "failed":
+            return ""
+        fresh = time.monotonic() - self._troubled_at < ALERT_S
+        return self._trouble.text if fresh or self.asking else ""
+
     def update(self, snapshot: Snapshot) -> None:
         """Take in one snapshot; every one counts, whether or not it is drawn."""
         self.stale = snapshot.stale
         self.events.extend(snapshot.events)
         self.n_events += len(snapshot.events)
+        for event in snapshot.events:
+            self._hear(event)
+        self.origin, self.asking = snapshot.origin, snapshot.asking
         if snapshot.recording != self.recording:
             self.recorded_from = snapshot.health.received
         self.model, self.recording = snapshot.model, snapshot.recording
@@ -240,6 +266,12 @@ class LiveView:
             self.features = compare_features(
                 self.contract, self.decision.features[self._present], snapshot.closed_form
             )
+
+    def _hear(self, event: Event) -> None:
+        if event.trouble or event.kind == "loss":
+            self._trouble, self._troubled_at = event, time.monotonic()
+        elif self._trouble is not None and self._trouble.kind == event.kind:
+            self._trouble = None
 
     def _starts_afresh(self, decisions: tuple[Decision, ...]) -> bool:
         """Whether sample indices went back: another stream."""

@@ -17,9 +17,9 @@ from semgfin_rt.app.settings import Live, Replay, Settings
 from semgfin_rt.app.summary import Outcome, Summary, figures, seen_in_training
 from semgfin_rt.app.transport import Transport
 from semgfin_rt.app.watch import Watch, WatchedEngine
-from semgfin_rt.contracts import Decision
+from semgfin_rt.contracts import Decision, Event
 from semgfin_rt.engine.latency import WHOLE_RUN
-from semgfin_rt.engine.parts import Step
+from semgfin_rt.engine.parts import Step, last_words
 from semgfin_rt.engine.playback import TRUTH_SUFFIX
 from semgfin_rt.engine.player import Player, new_source_id
 from semgfin_rt.engine.process import EngineProcess
@@ -27,6 +27,7 @@ from semgfin_rt.engine.snapshot import NO_HEALTH
 from semgfin_rt.engine.spec import EngineSpec, choose_horizons
 from semgfin_rt.errors import StreamError
 from semgfin_rt.interrupts import spared_ctrl_c
+from semgfin_rt.sources.identity import Origin
 
 if TYPE_CHECKING:  # the window's process does without the backends
     from semgfin_rt.engine.build import BuiltPipeline
@@ -58,6 +59,8 @@ class Session:
         Why the stream broke off after decisions had been made.
     notes : tuple of str
         What had to be assumed about the stream, a sentence each; known after `run`.
+    origin : Origin or None
+        Where the signal of `run` came from at first.
 
     Raises
     ------
@@ -83,6 +86,7 @@ class Session:
         self.interrupted = False
         self.failure: str | None = None
         self.notes: tuple[str, ...] = ()
+        self.origin: Origin | None = None
         self._health, self._complete = NO_HEALTH, False
         self._model, self._sha256 = str(settings.model), ""  # of what decides, once it is loaded
         self._player: Player | None = None
@@ -106,6 +110,7 @@ class Session:
         on_start: Callable[[], None] | None = None,
         on_decision: Callable[[Decision], None] | None = None,
         on_connect: Callable[[], None] | None = None,
+        on_event: Callable[[Event], None] | None = None,
     ) -> Summary:
         """Run in this thread until the end or Ctrl-C.
 
@@ -116,7 +121,9 @@ class Session:
         on_decision : callable, optional
             Called with each decision; `truth_at` knows more then.
         on_connect : callable, optional
-            Called when the stream is open, and `notes` known.
+            Called when the stream is open, and `notes` and `origin` are known.
+        on_event : callable, optional
+            Called with each event, those that come while all is closed among them.
 
         Raises
         ------
@@ -131,7 +138,8 @@ class Session:
         if on_start is not None:
             on_start()
         self._start_player()
-        self._run(built, on_decision or (lambda _decision: None), on_connect)
+        ignore: Callable[[object], None] = lambda _: None  # noqa: E731
+        self._run(built, on_decision or ignore, on_connect, on_event or ignore)
         self.close()
         return self.summary()
 
@@ -140,6 +148,7 @@ class Session:
         built: BuiltPipeline,
         on_decision: Callable[[Decision], None],
         on_connect: Callable[[], None] | None,
+        on_event: Callable[[Event], None],
     ) -> None:
         from semgfin_rt.engine.build import build_engine, build_source
 
@@ -151,9 +160,11 @@ class Session:
             self._watch.take(step.decisions, step.truth)
             for decision in step.decisions:
                 on_decision(decision)
+            for event in step.events:
+                on_event(event)
 
         def connected() -> None:
-            self.notes = built.notes + stream.notes
+            self.notes, self.origin = built.notes + stream.notes, stream.origin
             if on_connect is not None:
                 on_connect()
 
@@ -166,6 +177,9 @@ class Session:
             self.failure = self._cause(str(error))
             if not engine.counters().decisions:
                 raise StreamError(self.failure) from error
+        finally:
+            for event in last_words(stream, engine.recorder):
+                on_event(event)
         self._health = engine.health()
 
     def link(self) -> WatchedEngine:

@@ -22,6 +22,7 @@ from semgfin_rt.engine.parts import Step
 from semgfin_rt.engine.snapshot import Health
 from semgfin_rt.engine.spec import EngineSpec
 from semgfin_rt.model_contract import ModelContract
+from semgfin_rt.sources.identity import Candidate, Origin
 from semgfin_rt.train.costs import resident_bytes
 
 _NOISE_S = 60.0
@@ -39,6 +40,8 @@ class EndlessNoise:
     live, speed, ended = False, 1.0, False
     name: str | None = "endless noise"
     notes: tuple[str, ...] = ()
+    origin: Origin | None = None
+    asking: tuple[Candidate, ...] = ()
 
     def __init__(self, contract: ModelContract) -> None:
         recording = noise(contract, _NOISE_S)

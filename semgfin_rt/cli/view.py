@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from semgfin_rt.app.session import Session
     from semgfin_rt.app.studio import Studio
     from semgfin_rt.app.summary import Summary
-    from semgfin_rt.contracts import Decision
+    from semgfin_rt.contracts import Decision, Event
 
 PICTURE_S = 5.0
 """Of signal, for a screenshot."""
@@ -140,15 +141,18 @@ class View:
 
     def _introduce(self, session: Session) -> None:
         settings, contract = session.settings, session.contract
+        udp = "" if settings.udp_port is None else f", and JSON to UDP port {settings.udp_port}"
         print(
             f"Checkpoint {settings.model} ({contract.preset}), horizons "
             f"{', '.join(map(str, contract.horizons_ms))} ms; decisions are the LSL stream "
-            f"'{settings.publish_id}'.",
+            f"'{settings.publish_id}'{udp}.",
             flush=True,
         )
 
     def _run_headless(self, session: Session) -> Summary:
-        from semgfin_rt.app.announce import Announcer
+        from semgfin_rt import lsl
+        from semgfin_rt.app.announce import Announcer, event_line
+        from semgfin_rt.app.ends import source_text
 
         announcer = Announcer(session.contract, session.truth_at)
 
@@ -157,11 +161,21 @@ class View:
             if line is not None:
                 print(line, flush=True)
 
+        def tell(event: Event) -> None:
+            line = event_line(event, time.time() - lsl.local_clock())
+            if line is not None:
+                print(line, flush=True)
+
         def note() -> None:
+            if session.origin is not None:
+                print(source_text(session.origin), flush=True)
             for sentence in session.notes:
                 print(sentence, flush=True)
 
-        return session.run(lambda: print(f"Running on {session.backend}.", flush=True), say, note)
+        def ready() -> None:
+            print(f"Running on {session.backend}.", flush=True)
+
+        return session.run(ready, say, note, tell)
 
     def _run_window(self, session: Session, title: str) -> Session:
         """Show a window on a session; return the one that was open last."""

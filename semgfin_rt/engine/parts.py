@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from semgfin_rt.contracts import Chunk, Decision, Event, Source, TruthEvent
 from semgfin_rt.engine.snapshot import Health
+from semgfin_rt.sources.identity import Candidate, Origin
 
 if TYPE_CHECKING:  # the window's process does without scipy
     from semgfin_rt.pipeline import Pipeline
@@ -35,6 +36,14 @@ class StreamSource(Source, Protocol):
     speed: float
     notes: tuple[str, ...]
     ended: bool
+
+    @property
+    def origin(self) -> Origin | None:
+        """Where the samples come from now; None where no stream sends them."""
+
+    @property
+    def asking(self) -> tuple[Candidate, ...]:
+        """Streams that answer in its place while it is missing, and wait for `accept`."""
 
     def events(self) -> list[Event]:
         """Return what happened to it since the last call, without waiting."""
@@ -98,6 +107,11 @@ class Recorder(Protocol):
 
     def close(self) -> None:
         """Close the file and end. May be called again."""
+
+
+def last_words(source: StreamSource, recorder: Recorder | None) -> tuple[Event, ...]:
+    """Return what happened while they were being closed."""
+    return (*source.events(), *(() if recorder is None else recorder.news()))
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,6 +35,7 @@ from semgfin_rt import lsl
 from semgfin_rt.contracts import Decision, Event, TruthEvent
 from semgfin_rt.engine.board import Board
 from semgfin_rt.engine.commands import Command
+from semgfin_rt.engine.parts import last_words
 from semgfin_rt.engine.snapshot import NO_HEALTH, Health, Phase, Snapshot
 from semgfin_rt.engine.spec import EngineSpec
 from semgfin_rt.errors import SemgfinError
@@ -172,6 +173,7 @@ class EngineProcess:
             events=(),
             stale=None,
             quality=None,
+            asking=(),
         )
 
 
@@ -297,6 +299,8 @@ class _Desk:
         n_decisions = self.board.decisions.written
         decided, self._answered = n_decisions > self._answered, n_decisions
         engine = self.engine
+        if engine is not None and self.phase in ("ended", "failed"):
+            self._events.extend(last_words(engine.source, engine.recorder))
         rest = Snapshot(
             self.phase,
             self.message,
@@ -312,6 +316,8 @@ class _Desk:
             self._stale,
             *self._files(),
             None if engine is None else engine.pipeline.quality,
+            origin=None if engine is None else engine.source.origin,
+            asking=() if engine is None else engine.source.asking,
         )
         self.answers.put(_Mail(self.board.signal.written, n_decisions, rest))
         self._truth.clear()

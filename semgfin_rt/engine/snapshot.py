@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 from semgfin_rt.contracts import Decision, Event, FloatArray, TruthEvent
 from semgfin_rt.dsp.quality import Quality
+from semgfin_rt.sources.identity import Candidate, Origin
 
 Phase: TypeAlias = Literal["connecting", "running", "ended", "failed"]
 
@@ -103,6 +104,10 @@ class Snapshot:
     overrun : int
         Samples that were overwritten before the window took them, since the start. The engine had
         them, and so has a recording.
+    origin : Origin or None
+        Where the signal comes from now; None before it is connected.
+    asking : tuple of Candidate
+        Streams that answer in the place of the missing one; `AcceptSource` confirms one.
     """
 
     phase: Phase
@@ -122,3 +127,5 @@ class Snapshot:
     recording: str = ""
     quality: Quality | None = None
     overrun: int = 0
+    origin: Origin | None = None
+    asking: tuple[Candidate, ...] = ()

@@ -17,18 +17,17 @@ from PyQt6.QtWidgets import QApplication, QDialog, QMainWindow, QTabWidget, QWid
 
 from semgfin_rt.app.choice import Kind, build_session
 from semgfin_rt.app.preferences import Preferences
-from semgfin_rt.app.readout import silence_text
 from semgfin_rt.app.settings import Settings
 from semgfin_rt.app.studio import Stage, Studio
 from semgfin_rt.folders import find_model
 from semgfin_rt.qt.docks import Dock, arrange, build_docks
 from semgfin_rt.qt.latency import LatencyPanel
 from semgfin_rt.qt.menus import Menus
-from semgfin_rt.qt.panel import ElidedLabel
+from semgfin_rt.qt.message import MessageLine
 from semgfin_rt.qt.recording import RecordPanel
 from semgfin_rt.qt.shortcuts import ShortcutsDialog
 from semgfin_rt.qt.source_dialog import SourceDialog
-from semgfin_rt.qt.theme import DARK, LIGHT, THEMES, Theme, mark, palette, stylesheet
+from semgfin_rt.qt.theme import DARK, LIGHT, THEMES, Theme, palette, stylesheet
 from semgfin_rt.qt.traces import TracesPanel
 from semgfin_rt.qt.welcome import Placeholder, WelcomeBar
 
@@ -92,17 +91,14 @@ class MainWindow(QMainWindow):
         self.setDockNestingEnabled(True)
         self.setContentsMargins(6, 0, 6, 0)
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+        self.line = MessageLine()
+        self.message = self.line.message
+        self.setStatusBar(self.line)
         dismiss = self._add_actions()
         self.placeholder = Placeholder(self._begin)
         self.setCentralWidget(self.placeholder)
         self.welcome = WelcomeBar(self._begin, dismiss)
         self.addToolBar(self.welcome)
-        self.message = ElidedLabel()
-        self.message.setAccessibleName("Message")
-        bar = self.statusBar()
-        if bar is not None:
-            bar.setContentsMargins(8, 0, 0, 0)
-            bar.addWidget(self.message, 1)
         self._choose_size()
         self._set_stage()
 
@@ -246,6 +242,9 @@ class MainWindow(QMainWindow):
             "Source", "&Synthetic person …", ["Ctrl+Y"], lambda: self.open_source("synthetic")
         )
         menus.separate("Source")
+        self._ask = menus.add(
+            "Source", "Con&firm another stream …", ["Ctrl+Return"], self.line.open_choice
+        )
         menus.add("Source", "C&lose the source", ["Ctrl+W"], self.close_source)
         menus.add("Source", "&Quit", ["Ctrl+Q", "Q"], self.close)
         self._freeze = menus.add("View", "&Freeze the picture", ["F"], self.pause)
@@ -358,23 +357,19 @@ class MainWindow(QMainWindow):
         """Bring the line below, and what stands in an empty window, up to date."""
         self._offer()
         studio = self.studio
-        alarm = self._alarm or studio.trouble
-        if self._stage is None:
+        stage, alarm = self._stage, self._alarm or studio.trouble
+        text = self._alarm or studio.doing or studio.trouble
+        if stage is None:
             words = studio.doing or alarm or "Nothing is open."
             self.placeholder.say(words, bool(alarm) and not studio.doing)
-            now = "" if studio.trouble else words
+            text = text or words
+        if stage is None or text:
+            self.line.say(text, alarm=bool(alarm) and text == alarm)
         else:
-            view = self._stage.view
-            now = f"{view.phase}: {view.message}" if view.message else view.phase
-            silence = silence_text(view.stale)
-            now = f"{silence} · {now}" if silence else now
-        if self.paused:
-            now = "the picture is frozen, the engine goes on: F shows the present again"
+            self.line.say_now(stage.view, paused=self.paused)
+        self.line.show_stage(stage)
+        self._ask.setEnabled(self.line.asks)
         self._freeze.setChecked(self.paused)
-        text = self._alarm or studio.doing or studio.trouble or now
-        if text != self.message.text():
-            self.message.say(text)
-        mark(self.message, "alarm", bool(alarm) and text == alarm)
 
     def _show_trouble(self, text: str) -> None:
         """Show an error and keep it: what follows would wipe it away in a tenth of a second."""

@@ -41,6 +41,19 @@ class Origin:
     unit: Unit
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A stream in the place of the missing one, which needs the operator's word.
+
+    Attributes
+    ----------
+    uid, host : str
+    """
+
+    uid: str
+    host: str
+
+
 class Gatekeeper:
     """Chooses the successor of a stream.
 
@@ -52,6 +65,11 @@ class Gatekeeper:
     ----------
     stream : FoundStream
         The one that was chosen at the beginning.
+
+    Attributes
+    ----------
+    asking : tuple of Candidate
+        Who waits for `accept`, by the last word of `choose`.
     """
 
     def __init__(self, stream: FoundStream) -> None:
@@ -60,6 +78,7 @@ class Gatekeeper:
         self._refused: set[str] = set()
         self._accepted: str | None = None
         self._told: set[str] = set()
+        self.asking: tuple[Candidate, ...] = ()
 
     def accept(self, uid: str) -> None:
         """Take the operator's word for the outlet with this uid."""
@@ -90,6 +109,7 @@ class Gatekeeper:
         silent_s : float
             For how long there were no samples.
         """
+        self.asking = ()
         same = [s for s in found if s.uid == self.stream.uid]
         if same:  # its outlet lives: what was lost is the way to it, or it pauses
             return (same[0] if lost else None), []
@@ -117,6 +137,7 @@ class Gatekeeper:
         """Go on with this one from now on."""
         self.stream = stream
         self._accepted = None
+        self._told.clear()
 
     def _is_trusted(self, stream: FoundStream) -> bool:
         return stream.host == self.stream.host and stream.uid not in self._rivals
@@ -136,6 +157,7 @@ class Gatekeeper:
         return []
 
     def _ask(self, fit: Sequence[FoundStream], gone: bool) -> list[str]:
+        self.asking = tuple(Candidate(s.uid, s.host) for s in fit)
         new = [s for s in fit if s.uid not in self._told]
         self._told |= {s.uid for s in new}
         if not new:

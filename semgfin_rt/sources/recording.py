@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from semgfin_rt.contracts import NO_LABEL, Chunk, Event, Recording, TruthEvent
+from semgfin_rt.sources.identity import Candidate, Origin
 
 
 class RecordingSource:
@@ -27,6 +28,10 @@ class RecordingSource:
         False: it waits for its reader, which is never behind.
     speed : float
     notes : tuple of str
+    origin : None
+        It comes from no stream.
+    asking : tuple of Candidate
+        Nobody.
     ended : bool
         Everything was read.
     """
@@ -34,6 +39,8 @@ class RecordingSource:
     live = False
     speed = 1.0
     notes: tuple[str, ...] = ()
+    origin: Origin | None = None
+    asking: tuple[Candidate, ...] = ()
 
     def __init__(self, recording: Recording, chunk_samples: int = 20) -> None:
         self.recording = recording

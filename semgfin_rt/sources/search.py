@@ -16,7 +16,7 @@ from semgfin_rt import lsl
 from semgfin_rt.errors import StreamError
 from semgfin_rt.sources.beside import Beside
 from semgfin_rt.sources.clock import PAUSE_S
-from semgfin_rt.sources.identity import Gatekeeper, difference
+from semgfin_rt.sources.identity import Candidate, Gatekeeper, difference
 from semgfin_rt.sources.inlet import Inlet
 
 # A stream of this machine answers within 1 ms, and is asked every 50 ms. No patience may be a
@@ -39,7 +39,7 @@ class Search:
     reopen : callable
         Opens a stream, with the patience in s: `Inlet` with what the user said about the unit.
     tell : callable
-        Takes sentences for people; called from the thread of the search.
+        Takes sentences for people, trouble all of them; called from the thread of the search.
     """
 
     def __init__(
@@ -77,6 +77,15 @@ class Search:
         """Say that the connection is gone; the inlet is closed here."""
         self._lost = True
         self._retire(inlet)
+
+    @property
+    def asking(self) -> tuple[Candidate, ...]:
+        """Streams that wait for the operator's word; none while samples come."""
+        return self._gate.asking if self._is_missing else ()
+
+    @property
+    def _is_missing(self) -> bool:
+        return self._lost or lsl.local_clock() - self._heard > PAUSE_S
 
     def accept(self, uid: str) -> None:
         """Take the operator's word for an outlet."""
@@ -120,7 +129,7 @@ class Search:
             self._close_retired()
             if self._ready.is_set():
                 self._wake.wait(_PERIOD_S)
-            elif self._lost or lsl.local_clock() - self._heard > PAUSE_S:
+            elif self._is_missing:
                 self._search()
             else:
                 self._watch()

@@ -15,7 +15,7 @@ from semgfin_rt import lsl
 from semgfin_rt.contracts import Chunk, Event, EventKind, SignalSpec
 from semgfin_rt.sources.clock import PAUSE_S, PaceMeter, Timeline
 from semgfin_rt.sources.gaps import GAP_S
-from semgfin_rt.sources.identity import Origin
+from semgfin_rt.sources.identity import Candidate, Origin
 from semgfin_rt.sources.inlet import OPEN_S, Inlet, Pulled, the_one
 from semgfin_rt.sources.search import Search
 from semgfin_rt.sources.sequence import Sequencer
@@ -107,7 +107,7 @@ class SupervisedSource:
         self._newest = inlet.opened  # time of the last sample
         self.ended = False
         if self.reconnect:
-            self._search = Search(inlet, self._open, self._tell)
+            self._search = Search(inlet, self._open, self._warn)
             self._search.start()
 
     def read(self, timeout: float = 0.0, max_samples: int | None = None) -> Chunk:
@@ -154,6 +154,11 @@ class SupervisedSource:
     def events(self) -> list[Event]:
         """Return what happened since the last call, without waiting."""
         return [self._events.popleft() for _ in range(len(self._events))]
+
+    @property
+    def asking(self) -> tuple[Candidate, ...]:
+        """Streams that answer in the place of the missing one and wait for `accept`."""
+        return () if self._search is None else self._search.asking
 
     def accept(self, uid: str) -> None:
         """Take the operator's word that the outlet with this uid is the right one.
@@ -209,12 +214,12 @@ class SupervisedSource:
             watched = self._search is not None  # a replay may pause
             if watched and not self._is_silent and now - self._heard > PAUSE_S:
                 self._is_silent = True
-                self._tell(f"'{self.name}' sends nothing: see whether its program still runs.")
+                self._warn(f"'{self.name}' sends nothing: see whether its program still runs.")
             return
         self._judge(now, len(pulled.times))
         times, wrong = self._timeline.place(pulled.times, now)
         for text in wrong:
-            self._tell(f"the timestamps of '{self.name}' {text}.")
+            self._warn(f"the timestamps of '{self.name}' {text}.")
         self._put(replace(pulled, times=times))
         self._newest = float(times[-1])
 
@@ -228,8 +233,10 @@ class SupervisedSource:
             self._search.heard(now)
         measured = self._pace.add(n, now)
         if measured is not None:
-            so = "instead of" if self._pace.is_off else "again, as it should be:"
-            self._tell(f"'{self.name}' delivers {measured:.0f} Hz {so} {self._pace.pace:g} Hz.")
+            off = self._pace.is_off
+            so = "instead of" if off else "again, as it should be:"
+            text = f"'{self.name}' delivers {measured:.0f} Hz {so} {self._pace.pace:g} Hz."
+            self._tell(text, trouble=off)
 
     def _put(self, pulled: Pulled) -> None:
         if not self._broken:
@@ -244,7 +251,7 @@ class SupervisedSource:
             if exact
             else f"about {lost} samples (+-{bound}), by the clock"
         )
-        self._tell(f"lost between the connections: {how}.", "loss")
+        self._warn(f"lost between the connections: {how}.", "loss")
 
     def _lose(self, inlet: Inlet) -> None:
         self._inlet = None
@@ -253,10 +260,13 @@ class SupervisedSource:
             self.ended = True
             return
         self._search.lost(inlet)
-        self._tell(f"'{self.name}' is lost: it is looked for.")
+        self._warn(f"'{self.name}' is lost: it is looked for.")
 
-    def _tell(self, text: str, kind: EventKind = "stream") -> None:
-        self._events.append(Event(lsl.local_clock(), kind, text))
+    def _warn(self, text: str, kind: EventKind = "stream") -> None:
+        self._tell(text, kind, trouble=True)
+
+    def _tell(self, text: str, kind: EventKind = "stream", *, trouble: bool = False) -> None:
+        self._events.append(Event(lsl.local_clock(), kind, text, trouble))
 
 
 def _place(inlet: Inlet) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from decisions import decide, tiny_contract
 
-from semgfin_rt.app.announce import Announcer, decision_line
-from semgfin_rt.contracts import NO_LABEL, State
+from semgfin_rt.app.announce import Announcer, decision_line, event_line
+from semgfin_rt.contracts import NO_LABEL, Event, State
 
 
 def test_a_line_holds_everything():
@@ -35,3 +35,12 @@ def test_once_a_second_and_on_a_change():
     said = [i for i, label in labels.items() if announcer.line(decide(i, label))]
     # 0, a second later; the change at 150 and back; the change at 250 and back, 0.2 s apart
     assert said == [0, 100, 150, 170, 250, 270]
+
+
+def test_what_an_operator_should_know_has_a_line():
+    line = event_line(Event(5.0, "loss", "7 samples are missing."), 0.0)
+    assert line is not None
+    assert line[2::3][:2] == "::"
+    assert line[8:] == "  loss: 7 samples are missing."
+    kinds = ("stream", "record", "policy", "model", "prompt", "mark", "quality")
+    assert [k for k in kinds if event_line(Event(5.0, k, "x"), 0.0)] == ["stream", "record"]

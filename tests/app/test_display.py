@@ -14,6 +14,7 @@ from semgfin_rt.app.display import (
 )
 from semgfin_rt.contracts import Event, SignalSpec, State, TruthEvent
 from semgfin_rt.engine.snapshot import NO_HEALTH, Snapshot
+from semgfin_rt.sources.identity import Candidate
 
 SPEC = SignalSpec(("a", "b"), 100.0, "V")
 
@@ -192,3 +193,39 @@ def test_model_and_recording_are_the_engines_word(contract):
     assert (view.model, view.recording) == ("m", "r.xdf")
     view.update(snapshot())
     assert (view.model, view.recording) == ("", "")
+
+
+# ------------------------------------------------------------------------------ alerts
+def hear(view, *events, **changes):
+    view.update(replace(snapshot(), events=events, **changes))
+
+
+def told(text, kind="stream", *, trouble=True):
+    return Event(1.0, kind, text, trouble)
+
+
+def test_the_newest_trouble_is_an_alert_until_news_of_its_kind_resolve_it(contract):
+    view = LiveView(contract)
+    hear(view, told("policy", "policy", trouble=False))
+    assert view.alert == ""
+    hear(view, told("full disk", "record"), told("lost"))
+    assert view.alert == "lost"
+    hear(view, told("recording", "record", trouble=False))
+    assert view.alert == "lost"
+    hear(view, told("back", trouble=False))
+    assert view.alert == ""
+    hear(view, told("7 missing", "loss", trouble=False))
+    assert view.alert == "7 missing"
+
+
+def test_an_alert_goes_by_itself_but_a_question_stays_and_a_failure_is_never_hidden(
+    contract, monkeypatch
+):
+    monkeypatch.setattr("semgfin_rt.app.display.ALERT_S", 0.0)
+    view = LiveView(contract)
+    hear(view, told("lost"))
+    assert view.alert == ""
+    hear(view, told("confirm"), asking=(Candidate("u", "h"),))
+    assert view.alert == "confirm"
+    hear(view, phase="failed", asking=(Candidate("u", "h"),))
+    assert view.alert == ""

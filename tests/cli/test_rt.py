@@ -201,6 +201,10 @@ def test_live(place):
             "1",
             "--json",
             "l.json",
+            "--record",
+            "l.xdf",
+            "--udp",
+            "5999",
         )
         assert player.pid is not None
         player.check()
@@ -210,6 +214,9 @@ def test_live(place):
     assert told["end_to_end_is"] == "age of the newest sample"
     assert told["accuracy"] is None
     assert "[truth: " not in done.stdout
+    assert f"(source_id '{player.source_id}', uid '" in done.stdout
+    assert "record: " in done.stdout.split(" decisions of ")[0]
+    assert ", and JSON to UDP port 5999." in done.stdout
 
 
 def test_ctrl_c_prints_the_summary_and_exits_with_130(place):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from semgfin_rt import lsl
 from semgfin_rt.contracts import SignalSpec
-from semgfin_rt.sources.identity import GONE_S, Gatekeeper, difference, listed
+from semgfin_rt.sources.identity import GONE_S, Candidate, Gatekeeper, difference, listed
 
 OWN = lsl.FoundStream("EMG", "EMG", "x", "here", "own", 12, 2000.0, 1, None)
 NEXT = replace(OWN, uid="next")
@@ -57,6 +57,23 @@ def test_two_candidates_or_another_host_wait_for_the_operator():
     assert gate.choose([far], lost=True, silent_s=1.0)[0] is None
     gate.accept("other")
     assert gate.choose([NEXT, other], lost=True, silent_s=1.0)[0] == other
+
+
+def test_who_waits_for_the_operator_is_known_as_long_as_it_does():
+    far, gate = replace(OWN, uid="far", host="there"), Gatekeeper(OWN)
+    assert gate.asking == ()
+    _, (question,) = gate.choose([NEXT, far], lost=True, silent_s=1.0)
+    assert gate.asking == (Candidate("next", "here"), Candidate("far", "there"))
+    assert gate.choose([far], lost=True, silent_s=1.0) == (None, [])
+    assert gate.asking == (Candidate("far", "there"),)
+    gate.accept("far")
+    gate.choose([far], lost=True, silent_s=1.0)
+    assert gate.asking == ()
+    gate.settle(far)
+    assert gate.choose([NEXT, OWN], lost=True, silent_s=1.0)[1]  # another question, told again
+    gate.choose([far], lost=False, silent_s=1.0)  # back by itself
+    assert gate.asking == ()
+    assert "confirm" in question
 
 
 @pytest.mark.parametrize(

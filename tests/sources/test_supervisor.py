@@ -19,6 +19,7 @@ import pytest
 from semgfin_rt import lsl
 from semgfin_rt.contracts import Chunk, Event, SignalSpec
 from semgfin_rt.errors import StreamError
+from semgfin_rt.sources.identity import Candidate
 from semgfin_rt.sources.supervisor import SupervisedSource
 
 # One process that has imported everything forks a device for each line that it is told: a device
@@ -205,10 +206,14 @@ def test_imitator_is_told_and_never_heard_without_a_word(devices, listen):
     heard.seconds(0.5)
     assert heard.values == {1.0}
     assert rogue.uid in heard.event("confirm").text
+    assert heard.source.asking == (Candidate(rogue.uid, heard.source.origin.host),)
+    assert all(e.trouble for e in heard.events)
     heard.source.accept(rogue.uid)
     n = len(heard.chunks)
     heard.until(lambda: len(heard.chunks) > n)
     assert heard.source.origin.uid == rogue.uid
+    assert heard.source.asking == ()
+    assert not heard.event("connected again").trouble
     assert heard.chunks[n].lost > 100
 
 

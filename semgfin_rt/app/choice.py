@@ -21,6 +21,7 @@ from semgfin_rt.errors import ContractMismatchError, OptionError, RecordingError
 from semgfin_rt.folders import find_model, places
 from semgfin_rt.lsl import MAX_SPEED, StreamDescription
 from semgfin_rt.model_contract import ModelContract
+from semgfin_rt.nn.checkpoint_folder import load_contract
 from semgfin_rt.recordings.cutting import cut_repetitions
 from semgfin_rt.recordings.db2_schema import RATE, channel_names
 from semgfin_rt.recordings.loading import iter_recordings
@@ -35,7 +36,8 @@ No stream is seen. What to look at:
 • Does the firewall let through UDP 16571 (the search) and TCP and UDP 16572-16603 (the data)?
 • VPN: it often takes the search with it; end it, or name the sender in KnownPeers of lsl_api.cfg.
 • Docker and virtual machines: the search stays inside; start them in the network of the host.
-The command `semgfin-rt doctor` looks at all of this and says what to do."""
+
+This machine, as `semgfin-rt doctor` sees it:"""
 
 
 class SourceChoice(BaseModel):
@@ -272,7 +274,7 @@ def build_session(
     ----------
     choice : SourceChoice
     settings : Settings
-        Of the session before: what still fits is kept.
+        Of the session before: kept as far as the checkpoint takes them.
     recording : Recording, optional
         Read already.
 
@@ -282,8 +284,8 @@ def build_session(
         When it cannot be opened.
     """
     model = find_model(choice.model)
-    if model != settings.model:  # names of classes, and horizons, may be others
-        settings = replace(settings, model=model, horizons_ms=None, thresholds={})
+    if model != settings.model:
+        settings = _for_another(settings, model)
     settings = replace(settings, seconds=None, record=None)
     if choice.kind == "stream":
         live = Live(choice.name or None, choice.source_id or None, choice.unit or None)
@@ -292,3 +294,16 @@ def build_session(
         read = read_recording if choice.kind == "recording" else synthetic_recording
         recording = read(choice)
     return Session(settings, Replay(recording, choice.speed, choice.loop, stay=True))
+
+
+def _for_another(settings: Settings, model: Path) -> Settings:
+    """Return the settings with another checkpoint, without the parts of them that it lacks."""
+    contract = load_contract(model)
+    known = {word for c in contract.classes for word in (c.name.casefold(), str(c.id))}
+    return replace(
+        settings,
+        model=model,
+        horizons_ms=None,
+        thresholds={k: v for k, v in settings.thresholds.items() if k.casefold() in known},
+        rest_gate=None if contract.rest_gate is None else settings.rest_gate,
+    )

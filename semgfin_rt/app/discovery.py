@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from semgfin_rt import lsl
 from semgfin_rt.app.choice import said_unit
+from semgfin_rt.app.doctor import PROBE
 from semgfin_rt.errors import SemgfinError, StreamError
 from semgfin_rt.lsl import FoundStream
 
@@ -123,7 +124,7 @@ class StreamWatch:
             self._trouble = str(error)
 
     def _look(self) -> None:
-        found = lsl.find_streams(LOOK_S)
+        found = [s for s in lsl.find_streams(LOOK_S) if not s.source_id.startswith(PROBE)]
         now = time.monotonic()
         with self._lock:
             known = {u: s for u, s in self._known.items() if now - s.seen < FORGET_S}

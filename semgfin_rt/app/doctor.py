@@ -25,6 +25,8 @@ DATA_PORTS = range(16572, 16604)
 _FEW_PORTS = 4
 _TUNNELS = ("tun", "tap", "wg", "ppp", "utun", "docker", "br-", "veth")
 _LOOP_S = 3.0
+PROBE = "semgfin-doctor-"
+"""What the source_id of its own stream begins with."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,20 @@ def examine(look_s: float = 1.0) -> list[Finding]:
 
     LSL must have been configured (`lsl.configure`), which decides the scope.
     """
-    return [
-        _library(),
-        _security(),
-        _scope(),
-        *_interfaces(),
-        _ports(),
-        _loopback(),
-        _streams(look_s),
-    ]
+    return [*examine_machine(), _streams(look_s)]
+
+
+def examine_machine() -> list[Finding]:
+    """Look at the same without looking for the streams of others.
+
+    Takes about a second, or 3 s where this machine is blocked.
+
+    Raises
+    ------
+    StreamError
+        If a stream of our own is found and does not answer.
+    """
+    return [_library(), _security(), _scope(), *_interfaces(), _ports(), _loopback()]
 
 
 def _library() -> Finding:
@@ -142,7 +149,7 @@ def _is_free(port: int) -> bool:
 
 def _loopback() -> Finding:
     """Send a sample through a stream of our own."""
-    source_id = f"semgfin-doctor-{uuid.uuid4()}"
+    source_id = f"{PROBE}{uuid.uuid4()}"
     spec = SignalSpec(("probe",), 100.0, "count")
     outlet = lsl.api().StreamOutlet(lsl.make_info("semgfin doctor", "EMG", source_id, spec))
     began = lsl.local_clock()

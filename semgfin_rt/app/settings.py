@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from semgfin_rt.contracts import Recording
@@ -88,6 +88,15 @@ class Settings:
         own = class_thresholds(contract, self.thresholds)
         as_here = {part.name: getattr(self, part.name) for part in fields(PolicySpec)}
         return PolicySpec(**as_here | {"rest_gate": gate, "thresholds": own})
+
+    def with_policy(self, policy: PolicySpec, contract: ModelContract) -> Settings:
+        """Return the same with another policy for a model, its classes by name."""
+        names = {c.id: c.name for c in contract.classes}
+        as_there = {part.name: getattr(policy, part.name) for part in fields(PolicySpec)}
+        thresholds = {names[label]: value for label, value in policy.thresholds}
+        by_itself = policy.rest_gate == self.policy(contract).rest_gate
+        gate = self.rest_gate if by_itself else policy.rest_gate
+        return replace(self, **as_there | {"rest_gate": gate, "thresholds": thresholds})
 
 
 @dataclass(frozen=True, eq=False)

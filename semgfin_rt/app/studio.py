@@ -2,21 +2,23 @@
 
 Two threads take part: the window's, which calls everything here, and one at a time in the
 background, which reads a recording (`open`, while the old session still runs) and then closes the
-old session and starts the new one. The window's thread waits in `close` alone, for the processes
-to end. Between the two steps nobody polls: `poll` hands the old stage back first.
+old session and starts the new one. A session that is left (`leave`) is closed by a third, which the
+next start waits for. The window's thread waits in `close` alone, for the processes to end. Between
+the two steps nobody polls: `poll` hands the old stage back first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from semgfin_rt.app.display import LiveView
 from semgfin_rt.app.running import Scores
 from semgfin_rt.app.session import Session
-from semgfin_rt.engine.commands import Command
+from semgfin_rt.decision import PolicySpec
+from semgfin_rt.engine.commands import Command, SetPolicy
 from semgfin_rt.engine.snapshot import Snapshot
 from semgfin_rt.errors import SemgfinError
 from semgfin_rt.model_contract import ModelContract
@@ -107,6 +109,12 @@ class Stage:
             ids |= {player.source_id, player.truth_id}
         return frozenset(i for i in ids if i)
 
+    def set_policy(self, policy: PolicySpec) -> None:
+        """Decide by another policy, in this session and in those opened after it."""
+        self.link.send(SetPolicy(policy))
+        if self.session is not None:
+            self.session.settings = self.session.settings.with_policy(policy, self.contract)
+
     def close(self) -> None:
         """End the processes; may take seconds. May be called again."""
         self.link.close()
@@ -120,6 +128,11 @@ def in_background(work: Callable[[], T]) -> Future[T]:
     future = pool.submit(work)
     pool.shutdown(wait=False)
     return future
+
+
+def _close_once_started(started: Future[Stage]) -> None:
+    if started.exception() is None:  # what does not start has closed itself
+        started.result().close()
 
 
 @dataclass(frozen=True)
@@ -157,6 +170,7 @@ class Studio:
         self._opening: _Opening | None = None
         self._prepared: Future[Session] | None = None
         self._started: Future[Stage] | None = None
+        self._left: Future[None] | None = None
 
     def open(self, prepare: Callable[[], Session], title: str, what: str) -> None:
         """Open another session in the background, in the place of the one that is open.
@@ -192,10 +206,14 @@ class Studio:
         return False
 
     def leave(self) -> None:
-        """Close what is open, in the background."""
+        """Close what is open, or what is being started once it is there, in the background."""
         old, self.stage = self.stage, None
+        started, self._started = self._started, None
         if old is not None:
-            in_background(old.close)
+            self._left = in_background(old.close)
+        elif started is not None:
+            self._opening, self.doing = None, ""
+            self._left = in_background(lambda: _close_once_started(started))
 
     def close(self) -> None:
         """End everything; waits for the processes. May be called again."""
@@ -208,6 +226,8 @@ class Studio:
             self._started = None
         if self.stage is not None:
             self.stage.close()
+        if self._left is not None:
+            wait([self._left])
 
     def _begin_start(self, prepared: Future[Session]) -> bool:
         opening, self._prepared = self._opening, None
@@ -220,9 +240,12 @@ class Studio:
         if opening is None:
             return False
         old, self.stage = self.stage, None
+        left = self._left
         self.session, self.doing = session, f"Starting {opening.title} …"
 
         def start() -> Stage:
+            if left is not None:
+                wait([left])
             if old is not None:
                 old.close()
             try:

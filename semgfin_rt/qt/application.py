@@ -20,7 +20,7 @@ from semgfin_rt.app.preferences import (
     preferences_file,
     save_preferences,
 )
-from semgfin_rt.app.studio import Studio
+from semgfin_rt.app.studio import Stage, Studio
 from semgfin_rt.errors import OptionError
 from semgfin_rt.nn.checkpoint_folder import load_contract
 from semgfin_rt.qt.calibrate import CalibrateDialog
@@ -112,7 +112,11 @@ def _note_first_picture(window: MainWindow) -> list[float]:
 
 
 def offer_calibration(window: MainWindow) -> None:
-    """Let the window open the calibration dialog, which takes whatever the window takes."""
+    """Let the window open the calibration dialog, which takes whatever the window takes.
+
+    Where no live stream is open, one is asked for first; the dialog follows once it is there.
+    """
+    stream_chosen = False
 
     def begin() -> None:
         dialog, stage = window.findChild(CalibrateDialog), window.studio.stage
@@ -123,6 +127,7 @@ def offer_calibration(window: MainWindow) -> None:
             window.trouble.emit(
                 "calibration is for a person who follows prompts: connect a live stream first."
             )
+            window.open_source("stream").accepted.connect(wait)
             return
         checkpoint = Path(stage.view.model or stage.session.settings.model)
         last = None if window.preferences is None else window.preferences.calibration
@@ -140,7 +145,19 @@ def offer_calibration(window: MainWindow) -> None:
         if window.preferences is not None:
             window.preferences.calibration = choice
 
+    def wait() -> None:
+        nonlocal stream_chosen
+        stream_chosen = True
+
+    def go_on(stage: Stage | None) -> None:
+        nonlocal stream_chosen
+        if stage is not None and stream_chosen:
+            stream_chosen = False
+            if stage.kind == "live":
+                begin()
+
     window.calibrate_wanted.connect(begin)
+    window.stage_changed.connect(go_on)
 
 
 def save(window: MainWindow, path: Path) -> None:

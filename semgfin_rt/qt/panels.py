@@ -10,7 +10,6 @@ from PyQt6.QtCore import Qt
 
 from semgfin_rt.app.readout import silence_text, status_tiles
 from semgfin_rt.app.studio import Stage
-from semgfin_rt.engine.commands import SetPolicy
 from semgfin_rt.qt.events import EventsPanel
 from semgfin_rt.qt.features import FeaturesPanel
 from semgfin_rt.qt.latency import LatencyPanel
@@ -117,7 +116,7 @@ def build_policy(stage: Stage) -> PolicyPanel | None:
         return None
     panel = PolicyPanel(stage.session.contract)
     panel.show_policy(stage.session.policy)
-    panel.changed.connect(lambda policy: stage.link.send(SetPolicy(policy)))
+    panel.changed.connect(stage.set_policy)
     return panel
 
 

@@ -31,7 +31,8 @@ from semgfin_rt.folders import find_model
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.checkpoint_folder import load_contract
 from semgfin_rt.qt.shortcuts import fit_on_screen, without_icons
-from semgfin_rt.qt.source_pages import Page, RecordingPage, StreamPage, SyntheticPage
+from semgfin_rt.qt.source_pages import Page, RecordingPage, SyntheticPage
+from semgfin_rt.qt.source_stream import StreamPage
 from semgfin_rt.qt.theme import mark
 
 _REFRESH_MS = 250

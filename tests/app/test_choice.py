@@ -1,8 +1,10 @@
 """Whether a source fits a checkpoint, in words; what is read; which session comes of it."""
 
+import json
 import re
 import uuid
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from signals import CHANNELS, RATE, counting_recording, tiny_checkpoint, tiny_contract
@@ -19,7 +21,9 @@ from semgfin_rt.app.choice import (
 )
 from semgfin_rt.app.settings import Live, Replay, Settings
 from semgfin_rt.contracts import SignalSpec
+from semgfin_rt.decision import PolicySpec
 from semgfin_rt.errors import RecordingError
+from semgfin_rt.nn.checkpoint_folder import load_contract
 from semgfin_rt.recordings.db2_schema import RATE as DB2_RATE
 from semgfin_rt.recordings.db2_schema import channel_names
 from semgfin_rt.recordings.synthetic import write_subject
@@ -42,6 +46,11 @@ def described(spec, **changes):
         channel = channel.next_sibling("channel")
     uid = f"<uid>{uuid.uuid4()}</uid>".encode()  # an outlet has one
     return re.sub(rb"<uid ?/>|<uid></uid>", uid, info.as_xml().encode())
+
+
+def change_contract(folder, **changes):
+    path = folder / "contract.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def test_what_fits(contract):
@@ -149,7 +158,27 @@ def test_session_of_a_choice_keeps_what_still_fits(tmp_path):
     assert session.source == Live("EMG", None, "mV")
     assert session.settings == replace(before, seconds=None)
     moved = build_session(choice.model_copy(update={"model": str(other)}), before).settings
-    assert moved == replace(before, seconds=None, model=other, horizons_ms=None, thresholds={})
+    assert moved == replace(before, seconds=None, model=other, horizons_ms=None)
+
+
+def test_policy_that_was_set_is_kept_as_far_as_another_checkpoint_takes_it(tmp_path):
+    gated, lacks = tiny_checkpoint(tmp_path / "gated"), tiny_checkpoint(tmp_path / "lacks")
+    change_contract(gated, rest_gate=-1.0)
+    names = ("rest", "pinch", "point")
+    change_contract(lacks, classes=[{"id": i, "name": name} for i, name in enumerate(names)])
+    contract = load_contract(gated)
+    policy = PolicySpec(5, 0.4, 30, True, ((1, 0.7), (2, 0.5)), 2)
+    settings = Settings(gated).with_policy(policy, contract)
+    assert settings.policy(contract) == policy
+    choice = SourceChoice(kind="stream", name="EMG", model=str(gated))
+    assert build_session(choice, settings).policy == policy
+    moved = build_session(choice.model_copy(update={"model": str(lacks)}), settings)
+    assert moved.policy == PolicySpec(5, 0.4, 30, False, ((2, 0.5),), 2)
+
+
+def test_rest_gate_that_nobody_has_touched_is_still_the_checkpoint_s_own():
+    contract = tiny_contract()
+    assert Settings(Path("m")).with_policy(PolicySpec(vote=3), contract).rest_gate is None
 
 
 def test_session_of_a_recording_that_was_read(tmp_path):

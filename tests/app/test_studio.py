@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 
+import psutil
 import pytest
 from signals import counting_recording, tiny_checkpoint
 
@@ -112,6 +113,25 @@ def test_a_source_that_does_not_start_leaves_nothing_open(settings, monkeypatch)
     assert studio.trouble == "the player did not start: start it again."
     assert (studio.stage, studio.doing) == (None, "")
     studio.close()
+
+
+def test_what_is_left_while_it_starts_is_not_opened_and_leaves_no_process(settings):
+    before = set(psutil.Process().children(recursive=True))
+    studio = Studio()
+    studio.open(lambda: session(settings), "left", "Reading")
+    until(studio, lambda: studio.doing == "Starting left …")
+    studio.leave()
+    assert (studio.stage, studio.doing) == (None, "")
+    following = session(settings)
+    studio.open(lambda: following, "following", "Reading")  # nobody has to wait for the other
+    until(studio, decided(studio))
+    assert (studio.stage.title, studio.session, studio.trouble) == ("following", following, "")
+    studio.open(lambda: session(settings), "left", "Reading")
+    until(studio, lambda: studio.doing == "Starting left …")
+    studio.leave()
+    studio.close()
+    assert studio.stage is None
+    assert set(psutil.Process().children(recursive=True)) <= before
 
 
 def test_cancelled_reading_is_dropped(settings):

@@ -24,6 +24,7 @@ from semgfin_rt.nn.checkpoint_folder import load_contract
 from semgfin_rt.qt.application import offer_calibration
 from semgfin_rt.qt.calibrate import CalibrateDialog
 from semgfin_rt.qt.calibrate_pages import result_words
+from semgfin_rt.qt.source_dialog import SourceDialog
 from semgfin_rt.qt.theme import DARK, LIGHT
 from semgfin_rt.qt.window import MainWindow
 from semgfin_rt.train.options import FinetuneOptions
@@ -379,3 +380,7 @@ def test_the_window_opens_it_for_a_live_stream_and_feeds_it(qtbot, feed, desk):
     assert not dialog.isVisible()
     window.calibrate_wanted.emit()
     assert "connect a live stream first" in window.message.text()
+    source = window.findChild(SourceDialog)
+    assert source.isVisible()
+    assert source.page is source.stream_page
+    window.close()

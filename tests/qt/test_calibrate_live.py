@@ -13,7 +13,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import pytest
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QDialog
+from PyQt6.QtWidgets import QDialog, QToolButton
 
 from semgfin_rt import lsl
 from semgfin_rt.app.preferences import CalibrationChoice, Preferences
@@ -24,6 +24,7 @@ from semgfin_rt.contracts import REST
 from semgfin_rt.nn.checkpoint_folder import load_contract
 from semgfin_rt.qt.application import offer_calibration
 from semgfin_rt.qt.calibrate import CalibrateDialog
+from semgfin_rt.qt.source_dialog import SourceDialog
 from semgfin_rt.qt.window import MainWindow
 from semgfin_rt.recordings.synthetic import Cue, synthetic_performance
 from semgfin_rt.train.options import FinetuneOptions
@@ -200,6 +201,27 @@ def test_from_the_plan_to_undo_on_a_live_stream_without_a_missed_decision(room, 
     assert room.window.preferences.calibration == again
     dialog = room.calibrate()
     assert dialog.plan_page.choice == again
+
+
+def test_without_a_stream_calibrate_asks_for_one_and_goes_on_once_it_is_there(room):
+    room.window.close_source()
+    room.wait(room.window.placeholder.isVisible)
+    buttons = room.window.placeholder.findChildren(QToolButton)
+    room.click(next(b for b in buttons if b.accessibleName() == "Calibrate …"))
+    source = room.window.findChild(SourceDialog)
+    page = source.stream_page
+    room.wait(lambda: bool(page.list.findItems("amplifier", Qt.MatchFlag.MatchExactly)))
+    page.list.setCurrentItem(page.list.findItems("amplifier", Qt.MatchFlag.MatchExactly)[0])
+    room.wait(source.open_button.isEnabled)
+    room.click(source.open_button)
+    room.wait(lambda: room.window.findChild(CalibrateDialog) is not None)
+    dialog = room.window.findChild(CalibrateDialog)
+    assert dialog.isVisible()
+    room.opened, room.stage = dialog, room.studio.stage
+    room.wait(lambda: room.stage.view.decision is not None)
+    room.plan(dialog)
+    room.click(dialog.plan_page.start)
+    room.wait(lambda: dialog.prompt_page.movement.text == "fingers flexed together in fist")
 
 
 def test_a_stream_that_stops_is_told_and_closing_half_way_leaves_nothing(room, tmp_path):

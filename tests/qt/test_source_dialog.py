@@ -6,6 +6,7 @@ import uuid
 import pytest
 from PyQt6 import sip
 from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QApplication, QFileDialog, QLabel, QToolButton
 
 from semgfin_rt import lsl
@@ -13,6 +14,7 @@ from semgfin_rt.app.choice import SourceChoice
 from semgfin_rt.app.preferences import Preferences
 from semgfin_rt.app.studio import Studio
 from semgfin_rt.contracts import SignalSpec
+from semgfin_rt.decision import PolicySpec
 from semgfin_rt.qt import source_pages
 from semgfin_rt.qt.source_dialog import SourceDialog
 from semgfin_rt.qt.window import MainWindow
@@ -123,8 +125,7 @@ def test_own_streams_are_left_out_and_the_last_choice_is_chosen_again(open_dialo
     assert outlets["eight"][0] not in names(dialog.stream_page)
 
 
-def test_help_when_nothing_is_found(open_dialog, qtbot, monkeypatch):
-    monkeypatch.setattr(lsl, "find_streams", lambda *_: [])
+def test_help_when_nothing_is_found(open_dialog, qtbot):
     dialog = open_dialog(SourceChoice(kind="stream"))
     page = dialog.stream_page
     assert page.help.text() == "Looking for streams …"
@@ -133,6 +134,12 @@ def test_help_when_nothing_is_found(open_dialog, qtbot, monkeypatch):
         assert word in page.help.text()
     assert page.help.isVisible()
     assert not page.list.isVisible()
+    qtbot.waitUntil(lambda: "ok · loopback: " in page.help.text(), timeout=PATIENCE_MS)
+    for finding in ("ok · scope: streams of this machine only", "interface: ", "ports: "):
+        assert finding in page.help.text()
+    looks = dialog._watch.looks
+    qtbot.waitUntil(lambda: dialog._watch.looks > looks + 1, timeout=PATIENCE_MS)
+    assert page.help.isVisible()  # the doctor's own stream is none to choose
 
 
 # -------------------------------------------------------------------------- recordings
@@ -175,6 +182,22 @@ def test_recording_that_is_not_there_and_one_that_is_no_longer_waited_for(
     qtbot.mouseClick(page.stop, Qt.MouseButton.LeftButton)
     assert not page.progress.isVisible()
     assert dialog.verdict.text().startswith("Choose a file or folder")
+
+
+def test_path_that_is_taken_away_takes_its_recording_with_it(open_dialog, qtbot, db2):
+    dialog = open_dialog(SourceChoice(kind="recording", path=str(db2)))
+    page = dialog.recording_page
+    qtbot.waitUntil(dialog.open_button.isEnabled, timeout=PATIENCE_MS)
+    page.path.setFocus()
+    page.path.selectAll()
+    qtbot.keyClick(page.path, Qt.Key.Key_Delete)
+    page.path.editingFinished.emit()
+    assert not dialog.open_button.isEnabled()
+    assert dialog.recording is None
+    assert dialog.verdict.text().startswith("Choose a file or folder")
+    qtbot.keyClicks(page.path, str(db2))  # the same again is read again
+    page.path.editingFinished.emit()
+    qtbot.waitUntil(dialog.open_button.isEnabled, timeout=PATIENCE_MS)
 
 
 def test_checkpoint_that_is_none_is_a_sentence(open_dialog, monkeypatch, tmp_path):
@@ -233,6 +256,37 @@ def test_from_nothing_to_decisions_to_another_source(qtbot, db2):
         assert window.message.text() == "Nothing is open."
         assert window.docks == {}
         assert first.link.last.health.decisions > 0
+
+        # another source begins with the policy that was set
+        dialog = window.open_source("recording")
+        qtbot.waitUntil(dialog.open_button.isEnabled, timeout=PATIENCE_MS)
+        qtbot.mouseClick(dialog.open_button, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: has_decided(studio), timeout=PATIENCE_MS)
+        assert studio.stage is not first
+        assert studio.session.policy == PolicySpec(vote=5)
+        assert window.docks["Policy"].panel.vote.value() == 5
+    finally:
+        window.close()
+        studio.close()
+
+
+def test_source_that_is_closed_while_it_starts_is_not_opened(qtbot, db2):
+    studio = Studio()
+    source = SourceChoice(kind="recording", path=str(db2))
+    window = MainWindow(studio, "dark", Preferences(source=source))
+    qtbot.addWidget(window)
+    window.show()
+    try:
+        dialog = window.open_source("recording")
+        qtbot.waitUntil(dialog.open_button.isEnabled, timeout=PATIENCE_MS)
+        qtbot.mouseClick(dialog.open_button, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: "Starting" in window.message.text(), timeout=PATIENCE_MS)
+        actions = {action.text(): action for action in window.findChildren(QAction)}
+        actions["C&lose the source"].trigger()
+        qtbot.waitUntil(lambda: window.message.text() == "Nothing is open.", timeout=PATIENCE_MS)
+        qtbot.waitUntil(studio._left.done, timeout=PATIENCE_MS)
+        qtbot.wait(300)
+        assert (studio.stage, window.docks) == (None, {})
     finally:
         window.close()
         studio.close()

@@ -6,13 +6,22 @@ one way.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from semgfin_rt.app.settings import LONGEST_S, Replay, Settings
 from semgfin_rt.contracts import Recording
@@ -26,6 +35,10 @@ from semgfin_rt.recordings.loading import iter_recordings
 SYNTHETIC = "synthetic"
 
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _or_max(speed: Any, number: ValidatorFunctionWrapHandler) -> float:
+    return math.inf if speed in ("max", math.inf) else number(speed)
 
 
 class _Strict(BaseModel):
@@ -86,7 +99,7 @@ class Scenario(_Strict):
         Folder, from the scenario's on, or name of a checkpoint; it also names the channels of an
         .xdf file that does not.
     speed : float
-        1 is real time.
+        1 is real time; ``"max"``, which is read as infinite, as fast as can be decided.
     seconds : float or None
         Of signal.
     loop : bool
@@ -104,7 +117,7 @@ class Scenario(_Strict):
     repetitions: tuple[int, ...] | None = None
     unit: str | None = None
     model: str = "demo"
-    speed: float = Field(default=1.0, gt=0, le=MAX_SPEED)
+    speed: Annotated[float, Field(gt=0, le=MAX_SPEED), WrapValidator(_or_max)] = 1.0
     seconds: float | None = Field(default=None, gt=0, le=LONGEST_S)
     loop: bool = False
     horizons_ms: tuple[int, ...] | None = None

@@ -1,13 +1,14 @@
 """A run from start to summary: a replayed recording or a live stream, with or without a window.
 
-A replay starts the player in a process of its own. Without a window (`run`) the engine lives in
-this thread; with one (`link`) in a process of its own, whose snapshots the window takes. Both
-processes are ended in `close`; neither sees the Ctrl-C that ends a session, which reaches all
-processes of a terminal.
+A replay starts the player in a process of its own; at full speed there is none, and no window: the
+engine reads the recording. Without a window (`run`) the engine lives in this thread; with one
+(`link`) in a process of its own, whose snapshots the window takes. Both processes are ended in
+`close`; neither sees the Ctrl-C that ends a session, which reaches all processes of a terminal.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,7 +28,9 @@ from semgfin_rt.engine.snapshot import NO_HEALTH
 from semgfin_rt.engine.spec import EngineSpec, choose_horizons
 from semgfin_rt.errors import StreamError
 from semgfin_rt.interrupts import spared_ctrl_c
+from semgfin_rt.recordings.cutting import cut_beginning
 from semgfin_rt.sources.identity import Origin
+from semgfin_rt.sources.recording import RecordingSource, RecordingTruth
 
 if TYPE_CHECKING:  # the window's process does without the backends
     from semgfin_rt.engine.build import BuiltPipeline
@@ -92,17 +95,24 @@ class Session:
         self._player: Player | None = None
         self._engine = engine
         self._link: WatchedEngine | None = None
+        self._reader: RecordingSource | None = None
+        self._pace: tuple[float | None, float | None] = None, None  # and its floor
         if isinstance(source, Replay):
             recording = source.recording
             contract.require_fit(recording.spec, recording.path)
-            self._player = Player(
-                recording,
-                None if engine is None else engine.spec.source_id,
-                speed=source.speed,
-                loop=source.loop,
-                seconds=settings.seconds,
-            )
-        self._watch = Watch(self.contract, has_truth=self._player is not None)
+            if source.at_full_speed:
+                if settings.seconds is not None:
+                    recording = cut_beginning(recording, round(settings.seconds * contract.rate))
+                self._reader = RecordingSource(recording, contract.hop, across_breaks=True)
+            else:
+                self._player = Player(
+                    recording,
+                    None if engine is None else engine.spec.source_id,
+                    speed=source.speed,
+                    loop=source.loop,
+                    seconds=settings.seconds,
+                )
+        self._watch = Watch(self.contract, has_truth=isinstance(source, Replay))
 
     # ------------------------------------------------------------------------- running
     def run(
@@ -153,20 +163,27 @@ class Session:
         from semgfin_rt.engine.build import build_engine, build_source
 
         spec = self._spec(attended=False)
-        stream = build_source(spec, built.pipeline.contract)
-        engine = build_engine(spec, built, stream)
+        reader = self._reader
+        truth = None if reader is None else RecordingTruth(reader)
+        stream = reader or build_source(spec, built.pipeline.contract)
+        engine = build_engine(spec, built, stream, truth)
+        begun = ended = 0.0
 
         def take(step: Step) -> None:
+            nonlocal ended
             self._watch.take(step.decisions, step.truth)
             for decision in step.decisions:
                 on_decision(decision)
             for event in step.events:
                 on_event(event)
+            ended = time.perf_counter()
 
         def connected() -> None:
+            nonlocal begun
             self.notes, self.origin = built.notes + stream.notes, stream.origin
             if on_connect is not None:
                 on_connect()
+            begun = time.perf_counter()
 
         try:
             engine.run(take, connected)
@@ -181,6 +198,12 @@ class Session:
             for event in last_words(stream, engine.recorder):
                 on_event(event)
         self._health = engine.health()
+        if reader is not None and ended > begun:
+            from semgfin_rt.app.arithmetic import floor_times_real_time
+
+            signal_s = reader.pushed / reader.spec.rate
+            floor = floor_times_real_time(built.pipeline.contract, built.backend)
+            self._pace = signal_s / (ended - begun), floor
 
     def link(self) -> WatchedEngine:
         """Start player and engine, each in a process of its own; return the window's end.
@@ -206,12 +229,18 @@ class Session:
 
     @property
     def player(self) -> Player | None:
-        """What plays the recording; None for a live stream."""
+        """What plays the recording; None for a live stream, and at full speed."""
         return self._player
 
     @property
+    def signal_s(self) -> float | None:
+        """How much there is to read at full speed, in s; None for a stream."""
+        reader = self._reader
+        return None if reader is None else len(reader.recording.samples) / self.contract.rate
+
+    @property
     def transport(self) -> Transport | None:
-        """What moves about in a replay; None for a live stream."""
+        """What moves about in a replay; None where there is no player."""
         if self._player is None or not isinstance(self.source, Replay):
             return None
         return Transport(self.source.recording, self._player, self.contract.hop)
@@ -237,7 +266,8 @@ class Session:
         if self._link is not None:
             self._take_from(self._link)
         self._watch.finish()
-        pushed = None if self._player is None else self._player.pushed
+        sender = self._player or self._reader
+        pushed = None if sender is None else sender.pushed
         outcome = Outcome(self._health, self._watch.score, pushed, self._complete)
         told: Summary = figures(outcome, self.contract)
         told["seen_in_training"] = (
@@ -252,6 +282,9 @@ class Session:
         }
         told["source"] = self._describe_source()
         told["backend"] = self.backend
+        told["times_real_time"], told["floor_times_real_time"] = self._pace
+        if self._reader is not None:
+            told["end_to_end_is"] = "read to publish"
         told["notes"] = list(self.notes)
         if self._health.not_finite:
             told["notes"].append(
@@ -293,7 +326,7 @@ class Session:
             "dataset": recording.dataset,
             "subject": recording.subject,
             "repetitions": sorted(set(recording.repetitions.tolist())),
-            "speed": self.source.speed,
+            "speed": "max" if self.source.at_full_speed else self.source.speed,
             "loop": self.source.loop,
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -101,14 +102,15 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """A recording to play through LSL.
+    """A recording to play through LSL, or to decide on as fast as that goes.
 
     Attributes
     ----------
     recording : Recording
     speed : float
+        Infinite: without LSL and without a window, each window as soon as the last is decided.
     loop : bool
-        Begin again at the end.
+        Begin again at the end; not at infinite speed.
     stay : bool
         With a window, and no number of seconds: pause at the end, so that one can go back.
     """
@@ -117,6 +119,11 @@ class Replay:
     speed: float = 1.0
     loop: bool = False
     stay: bool = False
+
+    @property
+    def at_full_speed(self) -> bool:
+        """Whether nothing but the decisions takes time."""
+        return math.isinf(self.speed)
 
 
 @dataclass(frozen=True)

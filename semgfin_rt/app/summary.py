@@ -124,6 +124,8 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
         f"p50 / p95 / p99: compute {percentiles(stages.get('compute'))} ms, "
         f"{summary['end_to_end_is']} {percentiles(Percentiles(**end) if end else None)} ms"
     )
+    if summary.get("times_real_time"):
+        lines.append(pace_line(summary))
     if summary["scored"]:
         lines += _score_lines(summary)
     if summary.get("seen_in_training"):
@@ -134,6 +136,13 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     if summary["source"].get("dataset") == "synthetic":
         lines.append("A synthetic subject: the accuracy says nothing about people.")
     return lines + list(summary["notes"])
+
+
+def pace_line(summary: Mapping[str, Any]) -> str:
+    """Say how fast it went at full speed, beside the floor of arithmetic."""
+    floor = summary["floor_times_real_time"]
+    allowed = f", where the arithmetic of its FIN alone would allow {floor:.0f}" if floor else ""
+    return f"At full speed: {summary['times_real_time']:.1f} times real time{allowed}."
 
 
 def _score_lines(summary: Mapping[str, Any]) -> list[str]:

@@ -6,32 +6,28 @@ the time does not depend on what is decided.
 
 from __future__ import annotations
 
-import time
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
-import torch
 
 from semgfin_rt.app.session import Session
 from semgfin_rt.app.settings import Replay, Settings
-from semgfin_rt.contracts import Recording, SignalSpec
+from semgfin_rt.contracts import Decision, Recording, SignalSpec
 from semgfin_rt.engine.build import build_pipeline
 from semgfin_rt.errors import StreamError
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.backend import median_ms
 from semgfin_rt.nn.checkpoint_folder import load_contract
-from semgfin_rt.nn.reference import one_thread
-from semgfin_rt.sources.recording import RecordingSource
 from semgfin_rt.train.loop import Progress
 
 MOST_END_TO_END_MS = 15.0
 """Of 99 in 100 decisions, from the push of the newest sample to the push of the decision; a hop
 where that is longer."""
 _NOISE_S = 10.0
-_SQUARE = 512  # of the matrix product that measures the processor
-_PRODUCTS = 20
 
 
 def noise(contract: ModelContract, seconds: float) -> Recording:
@@ -94,12 +90,7 @@ def in_real_time(model: Path, seconds: float, backend: str, report: Progress) ->
         if done % 100 == 0:
             report("real time", min(done, hops), hops, 0.0)
 
-    with Session(settings, Replay(noise(contract, _NOISE_S), loop=True)) as session:
-        summary = session.run(on_decision=count)
-    if session.interrupted:
-        raise KeyboardInterrupt
-    if session.failure is not None:
-        raise StreamError(session.failure)
+    summary = _run(settings, Replay(noise(contract, _NOISE_S), loop=True), count)
     report("real time", hops, hops, 0.0)
     kept = (
         *("decisions", "expected_decisions", "lost_samples", "skipped", "late"),
@@ -131,6 +122,18 @@ def _reasons(found: dict[str, Any], hop_ms: float) -> list[str]:
     return reasons
 
 
+def _run(
+    settings: Settings, source: Replay, on_decision: Callable[[Decision], None] | None = None
+) -> dict[str, Any]:
+    with Session(settings, source) as session:
+        summary = session.run(on_decision=on_decision)
+    if session.interrupted:
+        raise KeyboardInterrupt
+    if session.failure is not None:
+        raise StreamError(session.failure)
+    return summary
+
+
 def at_full_speed(model: Path, seconds: float, backend: str, report: Progress) -> dict[str, Any]:
     """Decide on noise through the same pipeline, one window after the other, without LSL.
 
@@ -149,29 +152,22 @@ def at_full_speed(model: Path, seconds: float, backend: str, report: Progress) -
         at the speed of a large matrix product on one thread (None where no FIN or no CPU decides);
         ``decisions``; ``backend``.
     """
-    built = build_pipeline(model, backend)
-    contract = built.pipeline.contract
-    source = RecordingSource(noise(contract, seconds), contract.hop)
-    source.connect()
+    contract = load_contract(model)
     hops = round(seconds * contract.rate / contract.hop)
-    n = 0
-    began = time.perf_counter()
-    while not source.ended:
-        n += len(built.pipeline.push(source.read()))
-        if n % 100 == 0:
-            report("full speed", n, hops, 0.0)
-    took = time.perf_counter() - began
+    done = 0
+
+    def count(_decision: object) -> None:
+        nonlocal done
+        done += 1
+        if done % 100 == 0:
+            report("full speed", done, hops, 0.0)
+
+    summary = _run(
+        Settings(model, backend), Replay(noise(contract, seconds), speed=math.inf), count
+    )
     report("full speed", hops, hops, 0.0)
-    hop_s = contract.hop / contract.rate
-    floor = None
-    if contract.network.imitator == "fin" and built.backend.endswith("cpu"):
-        floor = hop_s * _operations_per_s() / operations(contract)
-    return {
-        "times_real_time": n * hop_s / took,
-        "floor_times_real_time": floor,
-        "decisions": n,
-        "backend": built.backend,
-    }
+    kept = ("times_real_time", "floor_times_real_time", "decisions", "backend")
+    return {name: summary[name] for name in kept}
 
 
 def network_alone(model: Path, backend: str) -> dict[str, float]:
@@ -195,35 +191,3 @@ def network_alone(model: Path, backend: str) -> dict[str, float]:
         "back_to_back": median_ms(pipeline.backend, contract),
         "once_a_hop": median_ms(pipeline.backend, contract, hop_s),
     }
-
-
-def operations(contract: ModelContract) -> int:
-    """Count the multiplications and additions of the FIN of one window: what all else is small by.
-
-    Parameters
-    ----------
-    contract : ModelContract
-    """
-    spec = contract.network
-    signals = len(contract.channels) * len(spec.derivations)
-    if "difference" in spec.derivations:
-        signals += len(contract.ring) - len(contract.channels)
-    steps = contract.window // spec.patch
-    inputs = 1 if spec.patch == 1 else spec.hidden
-    directions = 2 if spec.bidirectional else 1
-    first = 4 * spec.hidden * (inputs + spec.hidden)
-    further = 4 * spec.hidden * (directions * spec.hidden + spec.hidden)
-    layers = directions * (first + (spec.layers - 1) * further)
-    embed = 0 if spec.patch == 1 else spec.patch * spec.hidden
-    return 2 * signals * spec.trunks * steps * (embed + layers)
-
-
-def _operations_per_s() -> float:
-    with one_thread():
-        one = torch.ones(_SQUARE, _SQUARE)
-        torch.mm(one, one)
-        began = time.perf_counter()
-        for _ in range(_PRODUCTS):
-            torch.mm(one, one)
-        took = time.perf_counter() - began
-    return float(2 * _PRODUCTS * _SQUARE**3 / took)

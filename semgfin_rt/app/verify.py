@@ -29,6 +29,7 @@ from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.backend import Backend
 from semgfin_rt.nn.checkpoint import load_checkpoint
 from semgfin_rt.nn.reference import TorchBackend
+from semgfin_rt.recordings.cutting import cut_beginning
 from semgfin_rt.sources.recording import RecordingSource
 from semgfin_rt.train import dataset
 from semgfin_rt.train.loop import Progress
@@ -207,7 +208,7 @@ def verify(
     contract = pipeline.contract
     contract.require_fit(recording.spec, recording.path)
     if seconds is not None:
-        recording = first(recording, round(seconds * contract.rate))
+        recording = cut_beginning(recording, round(seconds * contract.rate))
     offline = _Offline.of(recording, contract)
     if not len(offline.newest):
         raise OptionError(
@@ -227,17 +228,6 @@ def verify(
 
 def _monitor(contract: ModelContract) -> QualityMonitor:
     return QualityMonitor(contract.rate, contract.window, contract.hop, contract.scale_std)
-
-
-def first(recording: Recording, n: int) -> Recording:
-    """Return the first `n` samples of a recording."""
-    return replace(
-        recording,
-        samples=recording.samples[:n],
-        labels=recording.labels[:n],
-        repetitions=recording.repetitions[:n],
-        breaks=tuple(b for b in recording.breaks if b < n),
-    )
 
 
 def _streamed(recording: Recording, push: Callable[..., list[Decision]]) -> Iterator[Decision]:

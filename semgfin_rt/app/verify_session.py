@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from semgfin_rt.app.verify import Comparison, first
+from semgfin_rt.app.verify import Comparison
 from semgfin_rt.contracts import Chunk, Decision, FloatArray, State
 from semgfin_rt.decision import PolicySpec
 from semgfin_rt.engine.build import build_pipeline
 from semgfin_rt.errors import OptionError
 from semgfin_rt.nn.checkpoint_folder import sha256
 from semgfin_rt.pipeline import Pipeline
+from semgfin_rt.recordings.cutting import cut_beginning
 from semgfin_rt.recordings.xdf import Stretch, read_with_stretches
 from semgfin_rt.recordings.xdf_file import read_contents
 from semgfin_rt.sinks.lsl import STREAM_TYPE
@@ -91,7 +92,7 @@ def verify_session(
     published = _published(group, groups[1:])
     newest = sorted(published)
     if seconds is not None:
-        recording = first(recording, round(seconds * recording.spec.rate))
+        recording = cut_beginning(recording, round(seconds * recording.spec.rate))
     stretches = [s for s in stretches if s.row < len(recording.samples)]
     edges = [*(s.row for s in stretches), len(recording.samples)]
     for number, stretch in enumerate(stretches):

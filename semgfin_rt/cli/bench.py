@@ -97,6 +97,8 @@ def _print(found: dict[str, Any], naive: str) -> None:
 def _print_checkpoint(
     stream: dict[str, Any], network_ms: dict[str, float], full_speed: dict[str, Any]
 ) -> None:
+    from semgfin_rt.app.summary import pace_line
+
     end = stream["end_to_end_ms"]
     print(
         f"The checkpoint in real time on {stream['backend']}: {stream['decisions']} decisions of "
@@ -107,10 +109,6 @@ def _print_checkpoint(
         f"Its network alone: {network_ms['back_to_back']:.2f} ms back to back, "
         f"{network_ms['once_a_hop']:.2f} ms once a hop, with sleep in between."
     )
-    floor = full_speed["floor_times_real_time"]
-    print(
-        f"At full speed: {full_speed['times_real_time']:.1f} times real time"
-        f"{f', where the arithmetic of its FIN alone would allow {floor:.0f}' if floor else ''}."
-    )
+    print(pace_line(full_speed))
     for sentence in (*stream["notes"], *stream["reasons"]):
         print(sentence)

@@ -16,6 +16,10 @@ Seconds = Annotated[float | None, typer.Option(help="End after so much signal, i
 Unit = Annotated[
     str | None, typer.Option(help="V, mV, uV or count, for a signal that does not say.")
 ]
+Speed = Annotated[
+    str | None,
+    typer.Option(help="1 is real time, at most 8; max: as fast as it goes, headless.", metavar="X"),
+]
 Horizons = Annotated[
     str | None,
     typer.Option(help="Which of the checkpoint's horizons, such as 0,100.", metavar="MS,MS,…"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -86,6 +87,9 @@ class View:
         from semgfin_rt.app.scenario import SYNTHETIC, check
         from semgfin_rt.app.session import Session, begin_replay
 
+        if math.isinf(scenario.speed):
+            self._require_full_speed(scenario, outputs)
+            outputs = {**outputs, "publish_id": None}
         settings = scenario.settings(folder, **outputs)
         settings.check()
         if scenario.about:
@@ -101,6 +105,15 @@ class View:
                 if self.last is session and scenario.expect is not None and summary["complete"]:
                     _judge(check(scenario.expect, summary, as_written=as_written), summary)
                 self.end(summary)
+
+    def _require_full_speed(self, scenario: Scenario, outputs: Mapping[str, Any]) -> None:
+        """Refuse what has no sense without a clock."""
+        if not self.headless:
+            raise OptionError("there is no window at --speed max: add --headless.")
+        if scenario.loop:
+            raise OptionError("there is no loop at --speed max: play it once, or at most at 8.")
+        if outputs["publish_id"] != own_id() or outputs["udp_port"] is not None:
+            raise OptionError("nothing is sent at --speed max: leave --publish and --udp out.")
 
     def run(self, session: Session, title: str) -> Summary:
         """Run a session, in a window also those opened after it; print the last one's summary."""
@@ -141,28 +154,26 @@ class View:
 
     def _introduce(self, session: Session) -> None:
         settings, contract = session.settings, session.contract
-        udp = "" if settings.udp_port is None else f", and JSON to UDP port {settings.udp_port}"
+        ways = [] if settings.publish_id is None else [f"the LSL stream '{settings.publish_id}'"]
+        if settings.udp_port is not None:
+            ways.append(f"JSON to UDP port {settings.udp_port}")
         print(
             f"Checkpoint {settings.model} ({contract.preset}), horizons "
-            f"{', '.join(map(str, contract.horizons_ms))} ms; decisions are the LSL stream "
-            f"'{settings.publish_id}'{udp}.",
+            f"{', '.join(map(str, contract.horizons_ms))} ms"
+            f"{'; decisions are ' + ', and '.join(ways) if ways else ''}.",
             flush=True,
         )
 
     def _run_headless(self, session: Session) -> Summary:
-        from semgfin_rt import lsl
-        from semgfin_rt.app.announce import Announcer, event_line
+        from semgfin_rt.app.announce import Announcer
         from semgfin_rt.app.ends import source_text
 
+        if session.signal_s is not None:
+            return self._run_at_full_speed(session, session.signal_s)
         announcer = Announcer(session.contract, session.truth_at)
 
         def say(decision: Decision) -> None:
             line = announcer.line(decision)
-            if line is not None:
-                print(line, flush=True)
-
-        def tell(event: Event) -> None:
-            line = event_line(event, time.time() - lsl.local_clock())
             if line is not None:
                 print(line, flush=True)
 
@@ -172,10 +183,24 @@ class View:
             for sentence in session.notes:
                 print(sentence, flush=True)
 
-        def ready() -> None:
-            print(f"Running on {session.backend}.", flush=True)
+        return session.run(lambda: _say_backend(session), say, note, _say_event)
 
-        return session.run(ready, say, note, tell)
+    def _run_at_full_speed(self, session: Session, signal_s: float) -> Summary:
+        """Show a bar in place of decisions, which nobody could read."""
+        from semgfin_rt.cli.progress import progress_bars
+
+        rate = session.contract.rate
+        with progress_bars() as report:
+            said = 0
+
+            def count(decision: Decision) -> None:
+                nonlocal said
+                second = int((decision.sample + 1) / rate)
+                if second > said:
+                    said = second
+                    report("seconds of signal", second, int(signal_s), 0.0)
+
+            return session.run(lambda: _say_backend(session), count, on_event=_say_event)
 
     def _run_window(self, session: Session, title: str) -> Session:
         """Show a window on a session; return the one that was open last."""
@@ -200,6 +225,19 @@ class View:
         if painted is not None:
             self.first_picture_s = round(painted - psutil.Process().create_time(), 2)
         return studio.session or session
+
+
+def _say_backend(session: Session) -> None:
+    print(f"Running on {session.backend}.", flush=True)
+
+
+def _say_event(event: Event) -> None:
+    from semgfin_rt import lsl
+    from semgfin_rt.app.announce import event_line
+
+    line = event_line(event, time.time() - lsl.local_clock())
+    if line is not None:
+        print(line, flush=True)
 
 
 def _judge(checks: Sequence[Check], summary: Summary) -> None:

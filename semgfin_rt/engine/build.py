@@ -9,7 +9,7 @@ from semgfin_rt.contracts import Sink
 from semgfin_rt.decision import PolicySpec
 from semgfin_rt.engine.latency import LAST_60_S, LatencyMeter
 from semgfin_rt.engine.loop import Engine
-from semgfin_rt.engine.parts import StreamSource
+from semgfin_rt.engine.parts import StreamSource, Truth
 from semgfin_rt.engine.recording import RunRecorder
 from semgfin_rt.engine.spec import EngineSpec, choose_horizons
 from semgfin_rt.errors import OptionError
@@ -95,7 +95,10 @@ def build_source(spec: EngineSpec, contract: ModelContract) -> SupervisedSource:
 
 
 def build_engine(
-    spec: EngineSpec, built: BuiltPipeline, source: StreamSource | None = None
+    spec: EngineSpec,
+    built: BuiltPipeline,
+    source: StreamSource | None = None,
+    truth: Truth | None = None,
 ) -> Engine:
     """Put the loop around a pipeline.
 
@@ -106,6 +109,8 @@ def build_engine(
         Of the same checkpoint.
     source : StreamSource, optional
         Instead of the stream that `spec` names.
+    truth : Truth, optional
+        Instead of the markers that `spec` names.
 
     Raises
     ------
@@ -116,7 +121,8 @@ def build_engine(
     source = build_source(spec, contract) if source is None else source
     chosen = choose_horizons(contract.horizons_ms, spec.horizons_ms)
     horizons_ms = tuple(contract.horizons_ms[i] for i in chosen)
-    truth = None if spec.truth_id is None else TruthSource(spec.truth_id, spec.resolve_s)
+    if spec.truth_id is not None and truth is None:
+        truth = TruthSource(spec.truth_id, spec.resolve_s)
     sinks: list[Sink] = []
     if spec.publish_id is not None:
         sinks.append(LslSink(contract, spec.publish_id, horizons_ms=horizons_ms))

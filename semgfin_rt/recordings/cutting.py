@@ -1,4 +1,4 @@
-"""A part of a recording: chosen repetitions, as contiguous stretches with breaks between."""
+"""A part of a recording: its beginning, or chosen repetitions with breaks between."""
 
 from __future__ import annotations
 
@@ -9,6 +9,17 @@ import numpy as np
 
 from semgfin_rt.contracts import Recording
 from semgfin_rt.errors import OptionError
+
+
+def cut_beginning(recording: Recording, n_samples: int) -> Recording:
+    """Keep the first `n_samples`; all, where there are not so many."""
+    return replace(
+        recording,
+        samples=recording.samples[:n_samples],
+        labels=recording.labels[:n_samples],
+        repetitions=recording.repetitions[:n_samples],
+        breaks=tuple(b for b in recording.breaks if b < n_samples),
+    )
 
 
 def cut_repetitions(recording: Recording, repetitions: Collection[int]) -> Recording:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 
 from semgfin_rt.contracts import NO_LABEL, Chunk, Event, Recording, TruthEvent
@@ -21,6 +23,8 @@ class RecordingSource:
     ----------
     recording : Recording
     chunk_samples : int
+    across_breaks : bool
+        Hand it over without a break, as a player does: the truth alone tells of them.
 
     Attributes
     ----------
@@ -32,6 +36,8 @@ class RecordingSource:
         It comes from no stream.
     asking : tuple of Candidate
         Nobody.
+    pushed : int
+        Samples handed over so far.
     ended : bool
         Everything was read.
     """
@@ -42,28 +48,31 @@ class RecordingSource:
     origin: Origin | None = None
     asking: tuple[Candidate, ...] = ()
 
-    def __init__(self, recording: Recording, chunk_samples: int = 20) -> None:
+    def __init__(
+        self, recording: Recording, chunk_samples: int = 20, across_breaks: bool = False
+    ) -> None:
         self.recording = recording
+        self._breaks = () if across_breaks else recording.breaks
         self.chunk_samples = chunk_samples
         self.spec = recording.spec
-        self.name = recording.path
+        self.name: str | None = recording.path
         self.ended = False
-        self._at = 0
+        self.pushed = 0
 
     def connect(self) -> None:
         """Begin at the first sample."""
-        self._at, self.ended = 0, not len(self.recording.samples)
+        self.pushed, self.ended = 0, not len(self.recording.samples)
 
     def read(self, timeout: float = 0.0, max_samples: int | None = None) -> Chunk:
         """Return the next chunk at once; an empty one at the end."""
         del timeout  # nothing to wait for
-        recording, start = self.recording, self._at
+        recording, start = self.recording, self.pushed
         size = self.chunk_samples if max_samples is None else min(max_samples, self.chunk_samples)
-        edges = (*recording.breaks, len(recording.samples))
+        edges = (*self._breaks, len(recording.samples))
         stop = min(start + size, next((e for e in edges if e > start), start))
-        self._at, self.ended = stop, stop == len(recording.samples)
+        self.pushed, self.ended = stop, stop == len(recording.samples)
         times = np.arange(start, stop) / self.spec.rate
-        return Chunk(recording.samples[start:stop], start, times, int(start in recording.breaks))
+        return Chunk(recording.samples[start:stop], start, times, int(start in self._breaks))
 
     def events(self) -> list[Event]:
         """Return what happened to it since the last call: nothing ever does."""
@@ -75,6 +84,31 @@ class RecordingSource:
     def close(self) -> None:
         """Nothing is open. May be called again."""
         self.ended = True
+
+
+class RecordingTruth:
+    """Tell the truth about a recording as its source hands the samples over.
+
+    Parameters
+    ----------
+    source : RecordingSource
+    """
+
+    def __init__(self, source: RecordingSource) -> None:
+        self._events, self._source = deque(truth_events(source.recording)), source
+
+    def connect(self) -> None:
+        """Nothing is to be opened."""
+
+    def read(self) -> list[TruthEvent]:
+        """Return what is true from the samples on that were handed over since the last call."""
+        told = []
+        while self._events and (self._source.ended or self._events[0].sample < self._source.pushed):
+            told.append(self._events.popleft())
+        return told
+
+    def close(self) -> None:
+        """Nothing is open. May be called again."""
 
 
 def truth_events(recording: Recording) -> list[TruthEvent]:

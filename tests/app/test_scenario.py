@@ -129,6 +129,13 @@ def test_options_of_a_command_line_replace_values():
         changed(written, {"speed": 20.0}, {})
 
 
+def test_the_highest_speed_has_no_number(folder):
+    written = make_scenario({"recording": str(folder), "subject": 2, "speed": "max"}, "it")
+    assert changed(written, {}, {}) == written
+    assert written.replay(Path()).at_full_speed
+    assert not changed(written, {"speed": "8"}, {}).replay(Path()).at_full_speed
+
+
 def test_a_subject_must_be_chosen_where_there_are_two(folder):
     with pytest.raises(OptionError, match="subject 2 and others: choose one with --subject"):
         Scenario(recording=str(folder)).replay(Path())

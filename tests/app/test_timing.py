@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 from signals import tiny_checkpoint, tiny_contract
 
-from semgfin_rt.app.bench import Signal, untrained
-from semgfin_rt.app.timing import _reasons, at_full_speed, in_real_time, noise, operations
-from semgfin_rt.nn.network import Network
+from semgfin_rt.app.timing import _reasons, at_full_speed, in_real_time, noise
 
 
 @pytest.fixture(scope="module")
@@ -55,20 +53,6 @@ def test_full_speed_is_no_faster_than_its_arithmetic(model):
     assert found["backend"] == "torch cpu"
     assert ("full speed", 100, 200, 0.0) in told
     assert told[-1] == ("full speed", 200, 200, 0.0)
-
-
-def test_operations_are_those_of_the_weights():
-    """Each weight of patch and LSTM is used once a step and signal, but for the biases."""
-    for contract in (untrained("realtime", Signal()), untrained("paper", Signal(horizons=1))):
-        network = Network(contract)
-        weights = sum(
-            p.numel()
-            for fin in network.imitator.fins
-            for name, p in (*fin.embed.named_parameters(), *fin.lstm.named_parameters())
-            if "weight" in name
-        )
-        steps = contract.window // contract.network.patch
-        assert operations(contract) == 2 * len(network.derive) * steps * weights
 
 
 def test_noise_fits_any_checkpoint():

@@ -113,6 +113,38 @@ def test_replay_without_a_window(place):
     assert "\x1b" not in done.stdout  # no colours where it is not a terminal
 
 
+@pytest.mark.parametrize("line", ["replay D", "replay walk.toml", "demo"])
+def test_at_full_speed_there_is_no_stream_and_all_is_decided(line, place, monkeypatch, capsys):
+    (place / "walk.toml").write_text('recording = "D/S1_E1_A1.mat"\nspeed = 0.1\n[expect]\n')
+    monkeypatch.chdir(place)
+    words = [*line.split(), "--speed", "max", "--headless", "--seconds", "2", "--json", "x.json"]
+    model = [] if line == "demo" else ["--model", "M"]
+    monkeypatch.setattr(sys, "argv", ["semgfin-rt", *words, *model])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    printed = capsys.readouterr().out
+    assert "LSL" not in printed
+    assert "[truth: " not in printed
+    assert "seconds of signal" in printed
+    assert "times real time, where the arithmetic of its FIN alone would allow" in printed
+    told = json.loads((place / "x.json").read_text())
+    assert (told["ok"], told["skipped"], told["source"]["speed"]) == (True, 0, "max")
+    assert told["decisions"] == told["expected_decisions"] == told["scored"] > 100
+
+
+def test_a_recording_at_full_speed_is_recorded_as_any(place):
+    options = ("--model", "M", "--headless", "--speed", "max", "--seconds", "2")
+    done = run(place, "replay", "D", *options, "--vote", "3", "--record", "f.xdf")
+    assert (done.returncode, done.stderr) == (0, "")
+    again = run(place, "verify", "M", "f.xdf")
+    assert again.returncode == 0
+    assert "191 decisions compared" in again.stdout
+    assert ", 0 different from what was published live" in again.stdout
+    labelled = run(place, "replay", "f.xdf", *options)
+    assert "accuracy" in labelled.stdout
+
+
 @pytest.mark.parametrize("line", ["demo", "replay D", "live --name nobody"])
 def test_whoever_sends_or_receives_can_ask_for_the_network(place, line, monkeypatch, capfd):
     lsl.api()  # which keeps this process to this machine
@@ -258,8 +290,11 @@ def test_ctrl_c_prints_the_summary_and_exits_with_130(place):
         ("replay D --subject 4", "holds no subject 4"),
         ("replay D --repetitions 9", "repetition 9 is not in"),
         ("replay D --repetitions x", "'x' is not a list of numbers"),
-        ("replay D --speed 9", "speed = 9.0 cannot be used"),
-        ("replay D --speed fast", "unable to parse string as a number. See `semgfin-rt --help`."),
+        ("replay D --speed 9", "speed = '9' cannot be used"),
+        ("replay D --speed fast", "speed = 'fast' cannot be used"),
+        ("replay D --speed max --loop", "there is no loop at --speed max"),
+        ("replay D --speed max --udp 5005", "leave --publish and --udp out"),
+        ("replay D --speed max --publish me", "leave --publish and --udp out"),
         ("replay D --seconds 0", "seconds = 0.0 cannot be used"),
         ("replay D --horizons 0,70", "horizon 70 ms is not in the checkpoint: choose among 0, 50"),
         ("replay D --backend tpu", "backend 'tpu' is not known"),
@@ -305,6 +340,7 @@ def test_wrong_input_is_one_line(place, line, words, monkeypatch, capfd):
     [
         ("replay nowhere.mat --model M --headless", "'nowhere.mat' does not exist"),
         ("frobnicate", "No such command 'frobnicate'"),
+        ("replay D --model M --speed max", "there is no window at --speed max: add --headless."),
     ],
 )
 def test_wrong_input_of_the_real_command_is_one_line(place, line, words):

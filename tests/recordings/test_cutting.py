@@ -1,4 +1,4 @@
-"""Repetitions of a recording: what is kept, and where windows must not reach across."""
+"""A part of a recording: what is kept, and where windows must not reach across."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from signals import counting_recording
 
 from semgfin_rt.errors import OptionError
-from semgfin_rt.recordings.cutting import cut_repetitions
+from semgfin_rt.recordings.cutting import cut_beginning, cut_repetitions
 
 
 def test_one_repetition_is_one_stretch():
@@ -24,6 +24,14 @@ def test_breaks_stand_where_something_was_left_out_or_was_broken_before():
     assert cut_repetitions(whole, {1, 3}).breaks == (400, 1500, 1500 + 700)
     assert cut_repetitions(whole, {1, 2, 3}).breaks == whole.breaks
     assert cut_repetitions(whole, {3}).breaks == (700,)
+
+
+def test_a_beginning_has_the_breaks_inside_it():
+    whole = counting_recording(4500, breaks=(400, 1500, 3700))
+    cut = cut_beginning(whole, 1500)
+    assert len(cut.samples) == len(cut.labels) == len(cut.repetitions) == 1500
+    assert cut.breaks == (400,)
+    assert cut_beginning(whole, 9999).runs == whole.runs
 
 
 def test_the_recording_itself_stays():

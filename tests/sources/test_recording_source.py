@@ -9,7 +9,7 @@ import pytest
 from signals import counting_recording
 
 from semgfin_rt.contracts import NO_LABEL, Chunk, TruthEvent
-from semgfin_rt.sources.recording import RecordingSource, truth_events
+from semgfin_rt.sources.recording import RecordingSource, RecordingTruth, truth_events
 
 
 def read_all(source: RecordingSource, max_samples: int | None = None) -> list[Chunk]:
@@ -44,6 +44,24 @@ def test_after_the_end():
 def test_can_be_read_again():
     source = RecordingSource(counting_recording(30))
     assert len(read_all(source)) == len(read_all(source)) == 2
+
+
+def test_across_breaks_only_the_truth_knows_of_them():
+    """It is told no earlier than its samples are handed over."""
+    source = RecordingSource(counting_recording(1010, breaks=(503,)), 20, across_breaks=True)
+    truth = RecordingTruth(source)
+    truth.connect()
+    source.connect()
+    told = []
+    while not source.ended:
+        chunk = source.read()
+        assert not chunk.lost
+        assert source.pushed == chunk.first + len(chunk.samples)
+        told += [(chunk.first, event) for event in truth.read()]
+    truth.close()
+    assert [event for _, event in told] == truth_events(source.recording)
+    assert [first for first, _ in told] == [0, 500, 500, 1000, 1000]
+    assert truth.read() == []
 
 
 def test_truth_events_tell_every_change():

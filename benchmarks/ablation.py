@@ -90,11 +90,11 @@ def own(task: Task, data: Path, cache: Path) -> TaskResult:
         options = FitOptions(repetitions=LEARNT, **OWN[task.row])
         fit([person], Path(folder) / "m", options, silent, cache)
         network, contract = load_checkpoint(Path(folder) / "m")
-    figures = {task.row: _accuracy(network, contract, person)}
+    figures = {task.row: held_out(network, contract, person)}
     for part, mix in (("MLP alone", 0.0), ("linear head alone", 1.0)):
         for classifier in linear_heads(network):
             classifier.mix.fill_(mix)
-        figures[f"{task.row}: {part}"] = _accuracy(network, contract, person)
+        figures[f"{task.row}: {part}"] = held_out(network, contract, person)
     return _result(task, figures)
 
 
@@ -125,13 +125,14 @@ def others(task: Task, data: Path, cache: Path, people: list[int]) -> TaskResult
                     keep_worse=True,
                 )
                 finetune(base, [person], out, tune, silent, cache)
-            figures[row] = _accuracy(*load_checkpoint(out), person)
+            figures[row] = held_out(*load_checkpoint(out), person)
             if out != base:
                 shutil.rmtree(out)
     return _result(task, figures)
 
 
-def _accuracy(network: Network, contract: ModelContract, person: Recording) -> float | None:
+def held_out(network: Network, contract: ModelContract, person: Recording) -> float:
+    """Accuracy on all windows of the last training repetition, on the checkpoint's own scale."""
     filtered = dataset.filtered(person, contract.filter_sos)
     windows = dataset.TrainingWindows.build(
         [filtered],
@@ -141,10 +142,10 @@ def _accuracy(network: Network, contract: ModelContract, person: Recording) -> f
         contract.horizons,
         [Scaler(contract.scale_mean, contract.scale_std)],
     )
-    return held_out_accuracy(network, windows)
+    return held_out_accuracy(network, windows, len(windows))
 
 
-def _result(task: Task, figures: dict[str, float | None]) -> TaskResult:
+def _result(task: Task, figures: dict[str, float]) -> TaskResult:
     return TaskResult(
         figures=[
             Figure(subject=task.subject, seed=0, method=name, measure="accuracy_steady", value=v)

@@ -107,6 +107,7 @@ def write_config(file: Path, context: typer.Context, about: Mapping[str, object]
         *(f"{key} = {_toml(value)}" for key, value in versions().items()),
     ]
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(file) as part:
             part.write_text("\n".join(text) + "\n", encoding="utf-8")
     except OSError as error:

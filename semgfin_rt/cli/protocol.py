@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -100,10 +101,10 @@ def protocol(
         return print_estimate(estimate, out)
     from semgfin_rt.train.protocols.run import run_protocol
 
-    with resumable() as report:
-        results = run_protocol(name, data, out, options, report)
     about = {"protocol": name, "data": str(data), "out": str(out)}
-    write_config(out / "run.toml", context, about)
+    begin = partial(write_config, out / "run.toml", context, about)
+    with resumable() as report:
+        results = run_protocol(name, data, out, options, report, begin)
     print_protocol(out, results)
 
 

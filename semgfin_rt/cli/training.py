@@ -99,8 +99,15 @@ def finetune(
     ] = None,
     replay: Annotated[
         bool,
-        typer.Option("--replay/--no-replay", help="Go by what is known of other people, too."),
+        typer.Option(
+            "--replay/--no-replay",
+            help="Draw the closed-form head towards other people's statistics; not for a CNN.",
+        ),
     ] = True,
+    new_session: Annotated[
+        bool,
+        typer.Option("--new-session", help="Recorded after all that the checkpoint has learnt."),
+    ] = False,
     keep_worse: Annotated[
         bool, typer.Option("--keep-worse", help="Write it even if it is worse than before.")
     ] = False,
@@ -119,6 +126,7 @@ def finetune(
         "repetitions": choose_numbers(repetitions),
         "tune": tune,
         "replay": replay,
+        "new_session": new_session,
         "keep_worse": keep_worse,
         "seed": seed,
         "device": device,
@@ -239,8 +247,9 @@ def _print_before_and_after(contract: ModelContract) -> None:
         print("One repetition: nothing was held out, so before and after cannot be compared.")
     elif before is None:
         print(
-            f"The checkpoint has learnt a repetition {held[0]} of this person: before and after "
-            "cannot be compared, and what was chosen on it is not its accuracy."
+            f"The checkpoint has learnt a repetition {held[0]} of a subject of this number: before "
+            "and after are not compared, and nothing is chosen on it. The numbers cannot tell "
+            "another session: if this is one, say --new-session."
         )
     elif after is None:
         print(f"Repetition {held[0]}: {100 * before:.1f} % right before; trained on, too, after.")

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from semgfin_rt.contracts import REST, FloatArray, Recording
+from semgfin_rt.contracts import NO_LABEL, REST, FloatArray, Recording
 from semgfin_rt.dsp.filters import CausalFilter, Sos
 from semgfin_rt.dsp.quality import recoveries
 from semgfin_rt.dsp.scaling import Scaler
@@ -73,13 +73,15 @@ def require_same_signal(recordings: Sequence[Recording]) -> None:
 def class_set(
     recordings: Sequence[Recording], repetitions: Collection[int], *, rest: bool
 ) -> tuple[ClassLabel, ...]:
-    """Classes that occur in the given repetitions, ascending; rest only when asked for."""
+    """Classes that occur in the given repetitions, ascending; rest only when asked for.
+
+    No label is no class.
+    """
     labels: set[int] = set()
     for recording in recordings:
         wanted = np.isin(recording.repetitions, list(repetitions))
         labels |= {int(label) for label in np.unique(recording.labels[wanted])}
-    if not rest:
-        labels.discard(REST)
+    labels -= {NO_LABEL} if rest else {NO_LABEL, REST}
     names = recordings[0].classes
     return tuple(ClassLabel(id=i, name=names.get(i, f"label {i}")) for i in sorted(labels))
 
@@ -274,13 +276,14 @@ def rest_threshold(
 ) -> float | None:
     """Mean log-RMS that best tells rest from movement (balanced accuracy); None without rest.
 
-    Of filtered recordings, their windows z-scored.
+    Of filtered recordings, their windows z-scored; those without a label do not count.
     """
     energies: dict[bool, list[FloatArray]] = {True: [], False: []}
     for recording, scaler in zip(recordings, scalers, strict=True):
         table = window_table(recording, windowing, (0,))
         wanted = table.steady[:, 0] & np.isin(table.repetitions[:, 0], list(repetitions))
         wanted &= ~holds_damage(recording, table.newest, windowing.window)
+        wanted &= table.labels[:, 0] != NO_LABEL
         for newest, label in zip(
             table.newest[wanted][::10], table.labels[wanted, 0][::10], strict=True
         ):

@@ -62,8 +62,9 @@ def finetune(
     is turned until the movements look most like those of the people of the first training; the
     closed-form head is fitted to the person, drawn towards those people; the MLP is trained on.
     With a single training repetition nothing can be held out, and the closed-form head alone
-    decides. The FIN stays, unless `options.tune` says otherwise. A CNN is trained together with it;
-    for the comparison a copy of it is, without the held-out repetition.
+    decides. Where `base` has learnt the held-out repetition, it chooses nothing: the mix of MLP and
+    closed-form head stays as it was. The FIN stays, unless `options.tune` says otherwise. A CNN is
+    trained together with it; for the comparison a copy of it is, without the held-out repetition.
 
     Parameters
     ----------
@@ -113,7 +114,7 @@ def finetune(
             )
             _refuse_worse(metrics, key, base, state)
     run = Run(network, state / "recognition.safetensors", identity, progress)
-    done = _adapt(run, objective, data, options)
+    done = _adapt(run, objective, data, options, choose=as_before is not None)
     if as_before is not None:
         metrics |= done.metrics
         if not options.keep_worse:
@@ -145,7 +146,9 @@ def _prepare_person(
         update={"scale_mean": tuple(scaler.mean), "scale_std": tuple(scaler.std)}
     )
     data = prepare(recordings, contract, repetitions)
-    learnt = base.learnt_repetitions(recordings[0].dataset, recordings[0].subject)
+    learnt: frozenset[int] = frozenset()
+    if not options.new_session:
+        learnt = base.learnt_repetitions(recordings[0].dataset, recordings[0].subject)
     as_before = None
     if data.held is not None and not learnt & set(data.held_out):
         as_before = replace(data.held, scalers=[Scaler(base.scale_mean, base.scale_std)])
@@ -155,13 +158,18 @@ def _prepare_person(
 
 
 def require_tunable(contract: ModelContract, options: FinetuneOptions) -> None:
-    """Refuse to tune a FIN that is not there.
+    """Refuse to tune a FIN, or to leave out statistics of other people, that are not there.
 
     Raises
     ------
     OptionError
-        Where the checkpoint has closed-form features.
+        Where the checkpoint has closed-form features, or a CNN.
     """
+    if contract.network.classifier == "cnn" and not options.replay:
+        raise OptionError(
+            "the checkpoint's CNN keeps no statistics of other people that could be left out: give "
+            "no `--no-replay`."
+        )
     if options.tune == "all" and contract.network.imitator == "closed_form":
         raise OptionError(
             "the checkpoint computes its features instead of imitating them, so there is no FIN to "
@@ -170,13 +178,13 @@ def require_tunable(contract: ModelContract, options: FinetuneOptions) -> None:
 
 
 def _adapt(
-    run: Run, objective: Objective, data: TrainingData, options: FinetuneOptions
+    run: Run, objective: Objective, data: TrainingData, options: FinetuneOptions, *, choose: bool
 ) -> Recognised:
     imitate = objective.stage("imitate", "FIN", data.kept, None)
     if imitate.steps:
         run.run(imitate)
     prior = PriorWeight() if options.replay else PriorWeight(0, 0)
-    done = recognise(run, objective, data, prior)
+    done = recognise(run, objective, data, prior, choose=choose)
     if imitate.steps:
         done.steps[imitate.name] = imitate.steps
     return done

@@ -84,34 +84,52 @@ def run_grid(
     """
     if workers < 1:
         raise OptionError(f"--workers {workers} can do nothing: give 1 or more.")
-    files = {task.key: folder / "tasks" / f"{task.key}.json" for task in tasks}
-    if len(files) < len(tasks) or not all(re.fullmatch(r"[\w.-]+", key) for key in files):
-        raise ValueError(f"keys must differ and be good names of files: {[t.key for t in tasks]}")
-    results: dict[str, TaskResult] = {}
-    for key, file in files.items():
-        if not resume:
+    files = _files(tasks, folder)
+    if not resume:
+        for file in files.values():
             file.unlink(missing_ok=True)
+    results = finished(tasks, folder, fingerprint)
+    progress("tasks", len(results), len(tasks), 0.0)
+    missing = [task for task in tasks if task.key not in results]
+    if missing:
+        if executor == "ray":
+            running = run_on_ray(missing, work, workers, ray_address)
+        else:
+            running = run_locally(missing, work, workers)
+        with closing(running):
+            for task, result in running:
+                results[task.key] = _write(files[task.key], fingerprint, result)
+                progress("tasks", len(results), len(tasks), 0.0)
+    return [results[task.key] for task in tasks]
+
+
+def finished(tasks: Sequence[TaskT], folder: Path, fingerprint: str) -> dict[str, TaskResult]:
+    """Results that an earlier run has left, by their tasks' keys.
+
+    Raises
+    ------
+    TrainingError
+        The folder holds another run.
+    """
+    results = {}
+    for key, file in _files(tasks, folder).items():
         earlier = _read(file)
         if earlier is None:
             continue
         if earlier.fingerprint != fingerprint:
             raise TrainingError(
-                f"{folder} holds a run with other data or options: choose another --out, or "
+                f"{folder} holds a run with other data, options or code: choose another --out, or "
                 "start afresh with --no-resume."
             )
         results[key] = earlier.result
-    progress("tasks", len(results), len(tasks), 0.0)
-    missing = [task for task in tasks if task.key not in results]
-    if missing:
-        if executor == "ray":
-            finished = run_on_ray(missing, work, workers, ray_address)
-        else:
-            finished = run_locally(missing, work, workers)
-        with closing(finished):
-            for task, result in finished:
-                results[task.key] = _write(files[task.key], fingerprint, result)
-                progress("tasks", len(results), len(tasks), 0.0)
-    return [results[task.key] for task in tasks]
+    return results
+
+
+def _files(tasks: Sequence[TaskT], folder: Path) -> dict[str, Path]:
+    files = {task.key: folder / "tasks" / f"{task.key}.json" for task in tasks}
+    if len(files) < len(tasks) or not all(re.fullmatch(r"[\w.-]+", key) for key in files):
+        raise ValueError(f"keys must differ and be good names of files: {[t.key for t in tasks]}")
+    return files
 
 
 def _read(file: Path) -> _Finished | None:

@@ -269,7 +269,7 @@ class Run:
             raise TrainingError(f"{self._file} cannot be read ({error}): {advice}") from error
         if metadata.get("fingerprint") != self.fingerprint:
             raise TrainingError(
-                f"{self._file.parent} holds a run with other data or options: {advice}"
+                f"{self._file.parent} holds a run with other data, options or code: {advice}"
             )
         self._tensors = tensors
         self._state = _State(**json.loads(metadata["state"]))

@@ -84,7 +84,11 @@ class FinetuneOptions(_Options):
         What is adapted: the classifiers alone, or the FIN as well, which goes on imitating (of a
         CNN: is trained together with it). None: the head of an MLP; all of a CNN, as published.
     replay : bool
-        Whether the linear head also goes by what the checkpoint knows of other people.
+        Whether the linear head also goes by the statistics of other people that the checkpoint
+        keeps; no window of theirs is learnt again. A CNN has no such head: False is refused.
+    new_session : bool
+        Whether this is another recording of somebody whom the checkpoint may know under the same
+        numbers: none of its repetitions is taken for one that was learnt.
     keep_worse : bool
         Whether a result is kept that is worse than the checkpoint on the held-out repetition.
     most_windows : int or None
@@ -93,6 +97,7 @@ class FinetuneOptions(_Options):
 
     tune: Literal["head", "all"] | None = None
     replay: bool = True
+    new_session: bool = False
     keep_worse: bool = False
     most_windows: int | None = Field(default=None, ge=1)
 

@@ -23,14 +23,16 @@ from semgfin_rt.nn.checkpoint import save_checkpoint
 from semgfin_rt.nn.checkpoint_folder import is_replaceable
 from semgfin_rt.nn.network import Network
 from semgfin_rt.train.card import model_card
+from semgfin_rt.train.code import code_sha256
 from semgfin_rt.train.preparation import TrainingData
 from semgfin_rt.train.recognition import Recognised
 
 
 def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
+    """Versions of what the numbers depend on; ``code`` is the start of `code_sha256`."""
     return {
         "semgfin-rt": semgfin_rt.__version__,
+        "code": code_sha256()[:12],
         "python": platform.python_version(),
         "torch": str(torch.__version__),
         "numpy": np.__version__,
@@ -117,6 +119,6 @@ def require_replaceable(out: Path) -> None:
 
 
 def fingerprint(*parts: object) -> str:
-    """Of everything that the weights follow from."""
-    text = "\n".join(map(repr, (semgfin_rt.__version__, torch.__version__, *parts)))
+    """Of everything that the weights follow from, the code included."""
+    text = "\n".join(map(repr, (code_sha256(), torch.__version__, *parts)))
     return hashlib.sha256(text.encode()).hexdigest()

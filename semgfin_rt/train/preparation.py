@@ -125,10 +125,16 @@ def training_repetitions(
     OptionError
         For one that is kept for testing, or is not in the data.
     TrainingError
-        When none is left.
+        When none is left, or a recording has no label at all.
     """
     kept_for_test = frozenset().union(*(r.test_repetitions for r in recordings))
-    there = {int(i) for r in recordings for i in np.unique(r.repetitions)}
+    for recording in recordings:
+        if (recording.labels < 0).all():
+            raise TrainingError(
+                f"{recording.path} says nowhere which movement is shown: record it with prompts, "
+                "or leave it out."
+            )
+    there = {int(i) for r in recordings for i in np.unique(r.repetitions[r.labels >= 0]) if i >= 0}
     if asked is None:
         asked = tuple(sorted(there - kept_for_test))
     if forbidden := sorted(set(asked) & kept_for_test):
@@ -142,7 +148,10 @@ def training_repetitions(
             f"{', '.join(map(str, sorted(there)))}."
         )
     if not asked:
-        raise TrainingError("the data has no repetition to train on: give --repetitions.")
+        raise TrainingError(
+            "the data has no repetition to train on: it takes prompts that number their "
+            "repetitions, and one that is not kept for testing."
+        )
     return tuple(sorted(set(asked)))
 
 

@@ -37,6 +37,8 @@ def recognise(
     objective: Objective,
     data: TrainingData,
     prior: heads.PriorWeight | None = None,
+    *,
+    choose: bool = True,
 ) -> Recognised:
     """Train the classifiers on the FIN's features; choose their mixes on the held-out repetition.
 
@@ -44,6 +46,8 @@ def recognise(
     ----------
     prior : PriorWeight or None
         Weight of what the checkpoint knows of other people, where one is adapted.
+    choose : bool
+        False: every mix stays, since the checkpoint has learnt the held-out repetition.
     """
     if not heads.linear_heads(objective.network):
         return train_cnn(run, objective, data.all)
@@ -63,7 +67,8 @@ def recognise(
         stages.append(objective.classifier_stage("classifier", inputs, kept.classes))
         run.run(stages[-1])
         fit_heads(objective, inputs, kept, len(data.repetitions) - 1, prior)
-        chosen, metrics = _choose_mixes(run, objective, held, persons)
+        if choose:
+            chosen, metrics = _choose_mixes(run, objective, held, persons)
         everything = kept + held
     else:
         everything = kept

@@ -1,4 +1,4 @@
-"""Filtered signals on the disk, mapped into memory: forty subjects take the memory of one.
+"""Filtered signals on the disk, mapped into memory, which takes it back when others need it.
 
 A file is named after what was filtered and how, and after its own content: a run that goes on, or
 another process, finds it and need not filter again, and one that is damaged is not trusted.
@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import scipy
 
-import semgfin_rt
 from semgfin_rt.contracts import FloatArray, Recording
 from semgfin_rt.dsp.filters import Sos
 from semgfin_rt.errors import TrainingError
 from semgfin_rt.train import dataset
+from semgfin_rt.train.code import code_sha256
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class SignalCache:
 
 def _key(recording: Recording, sos: Sos) -> str:
     """Of the data, the filter, and the code that filters."""
-    parts = (dataset.data_sha256([recording]), sos, semgfin_rt.__version__, scipy.__version__)
+    parts = (dataset.data_sha256([recording]), sos, code_sha256(), scipy.__version__)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 

@@ -29,6 +29,10 @@ def test_it_prints_the_figures_and_where_the_report_lies(ran):
     written = json.loads((out / "results.json").read_text())
     assert written["config"]["fit"]["window_ms"] == 200
     assert written["config"]["workers"] == 1
+    decided = written["config"]["decided"]  # by the preset
+    assert (decided["window"], decided["hop"]) == (400, 20)
+    assert decided["network"]["classifier"] == "mlp"
+    assert "log_rms" in decided["features"]
 
 
 def test_its_options_can_be_read_again_and_it_goes_on(ran, data):
@@ -42,7 +46,7 @@ def test_its_options_can_be_read_again_and_it_goes_on(ran, data):
     assert len(before) > 2
     assert again[again.index("In %") :] == told[told.index("In %") :]
     other = ["protocol", "horizon", data, "--config", out / "run.toml", "--out", out, "--hop", 20]
-    refused(other, "other data or options", "--no-resume")
+    refused(other, "other data, options or code", "--no-resume")
 
 
 @pytest.mark.parametrize("name", ["fewshot", pytest.param("paper", marks=pytest.mark.long)])

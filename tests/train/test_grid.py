@@ -87,7 +87,7 @@ def test_a_larger_grid_adds_to_a_finished_one(copy):
 def test_another_run_is_refused_and_kept_unless_told_otherwise(copy):
     file = copy / "tasks" / "s0.json"
     before = file.read_bytes()
-    with pytest.raises(TrainingError, match=r"other data or options.*--out.*--no-resume"):
+    with pytest.raises(TrainingError, match=r"other data, options or code.*--out.*--no-resume"):
         grid([Task("new"), *tasks(1)], copy, fingerprint="data 2")
     assert file.read_bytes() == before
     assert "new" not in runs(copy / "log")

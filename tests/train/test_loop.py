@@ -248,7 +248,9 @@ def test_a_foreign_fingerprint_is_refused(tmp_path):
     file = tmp_path / "state.safetensors"
     train(file)
     before = file.read_bytes()
-    with pytest.raises(TrainingError, match=r"other data or options: delete .* to start afresh"):
+    with pytest.raises(
+        TrainingError, match=r"other data, options or code: delete .* to start afresh"
+    ):
         Run(small_network(), file, "another", lambda *_: None)
     assert file.read_bytes() == before
 

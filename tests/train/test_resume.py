@@ -119,7 +119,7 @@ def test_tuning_goes_on_too(tmp_path, base, monkeypatch, tune):
 )
 def test_the_state_of_another_run_is_refused(unfinished, other):
     recordings, chosen = other()
-    with pytest.raises(TrainingError, match="other data or options"):
+    with pytest.raises(TrainingError, match="other data, options or code"):
         fit(recordings, unfinished, chosen, quiet)
 
 
@@ -128,5 +128,5 @@ def test_the_state_of_another_recipe_is_refused(unfinished, monkeypatch):
     recipe = RECIPES["realtime"]
     changed = replace(recipe, imitate=replace(recipe.imitate, fin_rate=1e-4))
     monkeypatch.setitem(RECIPES, "realtime", changed)
-    with pytest.raises(TrainingError, match="other data or options"):
+    with pytest.raises(TrainingError, match="other data, options or code"):
         fit([small_subject()], unfinished, SMOKE, quiet)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import product
 
 from semgfin_rt.errors import OptionError
@@ -11,6 +10,7 @@ from semgfin_rt.train.protocols.draft import NETWORKS, Draft
 from semgfin_rt.train.protocols.options import ProtocolOptions
 from semgfin_rt.train.protocols.survey import Person, Survey
 from semgfin_rt.train.protocols.tasks import Amount, Plan
+from semgfin_rt.train.report.names import SHARE
 
 PROTOCOLS = {
     "imitation": "Imitation of features on people who were not trained on",
@@ -40,10 +40,17 @@ def plan(name: str, found: Survey, options: ProtocolOptions) -> Plan:
     Raises
     ------
     OptionError
-        For an unknown name, or people who are too few for this protocol.
+        For an unknown name, horizons without the present, which persistence and the schedule start
+        from, or people who are too few for this protocol.
     """
     if name not in PROTOCOLS:
         raise OptionError(f"'{name}' is no protocol: choose among {', '.join(PROTOCOLS)}.")
+    horizons = options.fit.horizons_ms
+    if 0 not in horizons:
+        raise OptionError(
+            f"--horizons {','.join(map(str, horizons))} lacks the present, from which the controls "
+            f"of every forecast start: give 0,{','.join(map(str, horizons))}."
+        )
     draft = Draft(name, found.people, options)
     {
         "imitation": _imitation,
@@ -57,25 +64,21 @@ def plan(name: str, found: Survey, options: ProtocolOptions) -> Plan:
 
 
 # --------------------------------------------------------------------------- the protocols
-def _within(draft: Draft) -> None:
-    _own(draft, tuple(NETWORKS), tuple(METHODS))
-
-
 def _horizon(draft: Draft) -> None:
-    _own(draft, ("fin",), ("lda",))
+    _within(draft)
     draft.notes.append(
         "True lead: the horizon less the time of one decision on one thread, measured in this run."
     )
 
 
-def _own(draft: Draft, networks: Sequence[str], controls: tuple[str, ...]) -> None:
+def _within(draft: Draft) -> None:
     """Everybody is trained on their own training repetitions."""
     for seed, person in product(draft.options.all_seeds, draft.people):
-        for method in networks:
+        for method in NETWORKS:
             base = draft.base(method, [person], seed, draft.fit)
             draft.task(person, seed, method, [base], [Amount()])
         scored = draft.base("fin", [person], seed, draft.fit)
-        amount = Amount(kind="labelled", repetitions=person.training, controls=controls)
+        amount = Amount(kind="labelled", repetitions=person.training, controls=tuple(METHODS))
         draft.task(person, seed, "controls", [scored], [amount])
 
 
@@ -219,7 +222,7 @@ def _published_split(draft: Draft) -> tuple[list[Person], list[Person]]:
 
 def _level(repetitions: tuple[int, ...], percent: float) -> Amount:
     return Amount(
-        condition=f"{percent:g} % of the data",
+        condition=f"{percent:g} {SHARE}",
         kind="labelled",
         repetitions=repetitions,
         percent=percent,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from semgfin_rt.nn.checkpoint_folder import load_contract
 from semgfin_rt.train import outcome
-from semgfin_rt.train.grid import run_grid
+from semgfin_rt.train.grid import finished, run_grid
 from semgfin_rt.train.heads import PriorWeight
 from semgfin_rt.train.loop import Progress
 from semgfin_rt.train.protocols.classical import score_controls
@@ -32,7 +33,12 @@ _QUICK_WINDOWS_PAPER = 200  # a decision of the published network takes some 10 
 
 
 def run_protocol(
-    name: str, data: Path, out: Path, options: ProtocolOptions, progress: Progress
+    name: str,
+    data: Path,
+    out: Path,
+    options: ProtocolOptions,
+    progress: Progress,
+    begin: Callable[[], None] = lambda: None,
 ) -> Results:
     """Run a protocol and write its report.
 
@@ -51,6 +57,8 @@ def run_protocol(
     options : ProtocolOptions
     progress : callable
         Called with "read", "bases" and "tasks".
+    begin : callable
+        Called once nothing is left to refuse, before the first training.
 
     Returns
     -------
@@ -66,6 +74,15 @@ def run_protocol(
     found = survey(data, options.subjects, options.fit.repetitions, progress)
     planned = plan(name, found, options)
     setting = make_setting(planned, data, out, options)
+    identity = outcome.fingerprint(
+        name,
+        found,
+        options.what_counts(),
+        *(RECIPES, FINETUNE_RECIPES, PriorWeight(), outcome.versions()),
+    )
+    if options.resume:
+        finished(planned.tasks, out, identity)  # another run is refused before the bases
+    begin()
 
     def tell_bases(_stage: str, step: int, steps: int, loss: float) -> None:
         progress("bases", step, steps, loss)
@@ -88,19 +105,16 @@ def run_protocol(
         planned.tasks,
         partial(score, setting=setting),
         out,
-        fingerprint=outcome.fingerprint(
-            name,
-            found,
-            options.what_counts(),
-            *(RECIPES, FINETUNE_RECIPES, PriorWeight(), outcome.versions()),
-        ),
+        fingerprint=identity,
         progress=progress,
     )
     summary = RunSummary(
         protocol=name,
         title=planned.title,
         dataset=found.dataset,
-        config={"data": str(data), "out": str(out)} | options.model_dump(mode="json"),
+        config={"data": str(data), "out": str(out)}
+        | options.model_dump(mode="json")
+        | {"decided": _decided(setting.bases / planned.bases[0].key)},
         versions=outcome.versions(),
         preset=planned.bases[0].options.preset,
         notes=(*planned.notes, *log_note(name, data, found, planned, results)),
@@ -112,13 +126,21 @@ def run_protocol(
     return report
 
 
+def _decided(base: Path) -> dict[str, object]:
+    """Tell what options left to preset and data; nothing of a checkpoint that is gone again."""
+    if not base.exists():
+        return {}
+    decided = {"window", "hop", "features", "classifier_features", "filter_sos", "network"}
+    return load_contract(base).model_dump(mode="json", include=decided)
+
+
 def make_setting(planned: Plan, data: Path, out: Path, options: ProtocolOptions) -> Setting:
-    """Where the tasks of a run find what they need."""
-    shared = options.cache or out
+    """Where the tasks of a run find what they need: workers may run in another folder."""
+    shared = (options.cache or out).absolute()
     fit = planned.bases[0].options
     quick = _QUICK_WINDOWS_PAPER if fit.preset == "paper" else _QUICK_WINDOWS
     return Setting(
-        data=data,
+        data=data.absolute(),
         bases=shared / "bases",
         signals=shared / "signals",
         unlabelled_s=options.unlabelled_s,

@@ -70,7 +70,7 @@ def survey(
     name = ""
     for number, recording in enumerate(iter_recordings(data, subjects), start=1):
         name = recording.dataset
-        there = {int(i) for i in np.unique(recording.repetitions[recording.labels != 0])}
+        there = {int(i) for i in np.unique(recording.repetitions[recording.labels > 0]) if i >= 0}
         test = there & recording.test_repetitions
         training = there - recording.test_repetitions
         if repetitions is not None:

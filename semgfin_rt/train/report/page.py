@@ -170,7 +170,7 @@ def _imitation(results: Results) -> Section | None:
             "median of each channel's own. It can be negative: worse than the mean. Ahead in time, "
             "compare with today's value as the forecast."
         ],
-        [plots.imitation(results)],
+        [plots.imitation(results, c) for c in results.conditions_of("r2")],
         tables.imitation(results),
     )
 

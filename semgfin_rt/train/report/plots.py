@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MplFigure
 
 from semgfin_rt.train.report.canvas import Plot, drawing, finished, look
-from semgfin_rt.train.report.names import amount, condition_name, in_order, method_name
+from semgfin_rt.train.report.names import SHARE, amount, condition_name, in_order, method_name
 from semgfin_rt.train.report.summary import Results
 from semgfin_rt.train.report.tables import features_of
 from semgfin_rt.train.statistics import BOUND, FORECASTS, OURS, Spread
@@ -100,7 +100,7 @@ def amounts(results: Results) -> list[Plot]:
                 }
                 if points:
                     _line(axes, method, points)
-            name = "share of the new person's training data (%)" if unit == "%" else unit
+            name = "share of the new person's training data (%)" if unit == SHARE else unit
             axes.set_xlabel(name)
             axes.set_ylabel("accuracy, windows inside one label (%)")
             axes.set_xticks(sorted(by_amount), [f"{x:g}" for x in sorted(by_amount)])
@@ -188,9 +188,8 @@ def calibration(results: Results) -> Plot | None:
         )
 
 
-def imitation(results: Results) -> Plot:
-    """R² of every subject, a box and points a feature."""
-    condition = results.last_condition("r2")
+def imitation(results: Results, condition: str) -> Plot:
+    """R² of every subject in a condition, a box and points a feature."""
     first = results.horizons("r2", condition)[0]
     values = {
         feature: np.array(list(found.values()))

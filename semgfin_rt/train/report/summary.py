@@ -124,8 +124,12 @@ class Results:
 
     def last_condition(self, measure: str) -> str:
         """Last condition in which `fin` has this measure; the details are shown of it."""
+        return (self.conditions_of(measure) or [""])[-1]
+
+    def conditions_of(self, measure: str) -> list[str]:
+        """Conditions in which `fin` has this measure, in order."""
         own = {c.condition for c in self.scores if (c.measure, c.method) == (measure, OURS)}
-        return next((c for c in reversed(self.conditions) if c in own), "")
+        return [c for c in self.conditions if c in own]
 
     def horizons(self, measure: str, condition: str) -> list[int]:
         """Horizons of `fin`, ascending, in ms."""

@@ -177,8 +177,14 @@ def seconds(results: Results) -> Table:
 
 # ------------------------------------------------------------------------------- imitation
 def imitation(results: Results) -> list[Table]:
-    """R² of the present, pooled, by channel and as published; then each horizon by persistence."""
-    condition = results.last_condition("r2")
+    """R² of the present, pooled, by channel and as published; then each horizon by persistence.
+
+    In every condition.
+    """
+    return [t for c in results.conditions_of("r2") for t in _imitation_in(results, c)]
+
+
+def _imitation_in(results: Results, condition: str) -> list[Table]:
     columns = results.horizons("r2", condition)
     features = features_of(results)
     kinds = [k for k in ("r2", "r2_channel_median", "r2_clamped") if results.methods(k, condition)]
@@ -198,7 +204,7 @@ def imitation(results: Results) -> list[Table]:
         ]
         tables.append(
             Table(
-                f"{method_name(method)}, {columns[0]} ms ahead",
+                f"{method_name(method)}, {columns[0]} ms ahead ({condition_name(condition)})",
                 ("feature", *(MEASURES[kind] for kind in kinds)),
                 rows,
                 folded=method != OURS,
@@ -219,7 +225,8 @@ def _imitation_ahead(
             if any(found):
                 rows.append((name, *(number(value, digits=2) for value in found)))
     header = ("feature", *(f"{ms} ms" for ms in columns))
-    return Table("R² pooled over channels, by horizon, beside today's value", header, rows)
+    caption = "R² pooled over channels, by horizon, beside today's value"
+    return Table(f"{caption} ({condition_name(condition)})", header, rows)
 
 
 def features_of(results: Results) -> list[str]:
@@ -293,14 +300,14 @@ def known(results: Results) -> Table:
 
 def known_imitation(results: Results) -> Table:
     """Stated R² beside ours, which is another quantity unless it is the clamped one."""
-    condition, first = results.last_condition("r2"), 0
     rows: list[tuple[str, ...]] = [
         (
-            feature,
+            f"{feature} ({condition_name(condition)})",
             "above 0.96, up to 0.99",
-            number(results.spread("r2_clamped", OURS, condition, first, feature), digits=3),
-            number(results.spread("r2", OURS, condition, first, feature), digits=3),
+            number(results.spread("r2_clamped", OURS, condition, 0, feature), digits=3),
+            number(results.spread("r2", OURS, condition, 0, feature), digits=3),
         )
+        for condition in results.conditions_of("r2")
         for feature in features_of(results)
         if feature in ("rms", "var", "ssi", "ent")
     ]

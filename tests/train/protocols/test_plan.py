@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from subjects import quiet
 
@@ -11,6 +13,7 @@ from semgfin_rt.train.options import FitOptions
 from semgfin_rt.train.protocols.draft import NETWORKS
 from semgfin_rt.train.protocols.options import LEVELS, ProtocolOptions
 from semgfin_rt.train.protocols.plan import PROTOCOLS, plan
+from semgfin_rt.train.protocols.run import make_setting
 from semgfin_rt.train.protocols.survey import Person, Survey, survey
 from semgfin_rt.train.report.names import METHOD_NAMES
 
@@ -67,7 +70,7 @@ def test_everybody_is_trained_alone(name):
     assert all(subjects[key] == (t.subject,) for t in found.tasks for key in t.bases)
 
 
-@pytest.mark.parametrize("name", sorted(set(PROTOCOLS) - {"imitation", "horizon"}))
+@pytest.mark.parametrize("name", sorted(set(PROTOCOLS) - {"imitation"}))
 def test_the_networks_and_the_controls_of_every_run(name):
     found = made(name, 3)
     assert {t.method for t in found.tasks} == {*NETWORKS, "controls"}
@@ -87,7 +90,7 @@ def test_protocols_share_checkpoints_of_the_same_training():
     within, horizon, loso, fewshot = (
         {b.key for b in made(name).bases} for name in ("within", "horizon", "loso", "fewshot")
     )
-    assert horizon < within
+    assert horizon == within
     assert loso == fewshot
     assert not within & loso
 
@@ -211,3 +214,20 @@ def test_nothing_to_train_on(people):
 def test_a_subject_who_is_not_there(people):
     with pytest.raises(RecordingError, match="holds no subject 7"):
         survey(people, (7,), None, quiet)
+
+
+@pytest.mark.parametrize("horizons", [(100,), (100, 200)])
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_forecasts_without_the_present_have_no_controls(name, horizons):
+    with pytest.raises(OptionError, match=r"--horizons 100.* lacks the present.*give 0,100"):
+        made(name, fit=FitOptions(horizons_ms=horizons))
+
+
+def test_workers_find_everything_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for cache in (None, Path("cache")):
+        options = ProtocolOptions(cache=cache)
+        setting = make_setting(plan("within", of(1), options), Path("D"), Path("R"), options)
+        assert setting.data == tmp_path / "D"
+        assert setting.bases == tmp_path / (cache or "R") / "bases"
+        assert setting.signals == tmp_path / (cache or "R") / "signals"

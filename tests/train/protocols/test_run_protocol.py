@@ -71,7 +71,13 @@ def within(people, brief, tmp_path_factory):
     out = tmp_path_factory.mktemp("within")
     chosen = brief.model_copy(update={"subjects": (1,)})
     stages = []
-    found = run_protocol("within", people, out, chosen, lambda *told: stages.append(told))
+
+    def begin():
+        stages.append(("begin", 0, 0, 0.0))
+
+    found = run_protocol(
+        "within", people, out, chosen, lambda *told: stages.append(told), begin=begin
+    )
     return out, chosen, found, stages
 
 
@@ -105,7 +111,8 @@ def test_the_report_is_written_with_config_and_versions(within):
     assert (out / "report.html").stat().st_size > 10_000
     assert not any("log of test runs" in note for note in written["notes"])  # synthetic
     last = {stage: (step, steps) for stage, step, steps, _ in stages}
-    assert last == {"read": (1, 1), "bases": (3, 3), "tasks": (4, 4)}
+    assert last == {"read": (1, 1), "begin": (0, 0), "bases": (3, 3), "tasks": (4, 4)}
+    assert [stage for stage, *_ in stages][:3] == ["read", "begin", "bases"]
 
 
 def test_the_same_command_again_trains_and_scores_nothing(within, people):
@@ -122,9 +129,8 @@ def test_the_same_command_again_trains_and_scores_nothing(within, people):
 # ------------------------------------------------------------------------------ the others
 def test_horizon_has_lead_and_persistence(run_here):
     _, results = run_here("horizon")
-    assert {"fin", "lda", "persistence", "truth_persistence", "schedule"} <= methods(
-        results, "accuracy_transition"
-    )
+    everybody = {*NETWORKS, *METHODS, "fin_linear", "persistence", "truth_persistence", "schedule"}
+    assert methods(results, "accuracy_transition") == everybody
     lead = {f.horizon_ms: f.value for f in figures(results, "lead_ms") if f.subject == 1}
     assert lead[100] - lead[0] == pytest.approx(100)
     assert lead[0] < 0

@@ -23,7 +23,7 @@ OURS = "#0072b2"
 @pytest.fixture(scope="module")
 def results():
     contract = pretend_contract()
-    conditions = ("1 repetition", "2 repetitions", "20 %", "99.5 %")
+    conditions = ("1 repetition", "2 repetitions", "20 % of the data", "99.5 % of the data")
     tasks = [
         pretend_task(s, 0, contract, ("fin", "lda", "svm"), condition=c)
         for s in (1, 2)
@@ -46,7 +46,7 @@ def all_plots(results):
         *plots.amounts(results),
         plots.confusion(results),
         plots.calibration(results),
-        plots.imitation(results),
+        plots.imitation(results, ""),
     ]
 
 
@@ -117,7 +117,7 @@ def test_bins_of_several_people_are_weighted_by_their_windows():
 
 def test_r2_far_below_the_axis_is_counted(results):
     low = [f.model_copy(update={"value": -2.0}) for f in results.figures if f.feature == "zc"]
-    drawn = plots.imitation(Results.of(run_summary(), [TaskResult(figures=low)]))
+    drawn = plots.imitation(Results.of(run_summary(), [TaskResult(figures=low)]), "")
     assert drawn.caption.endswith("2 below the axis.")
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pretend import pretend_contract, pretend_imitation, pretend_task, run_summary
 
-from semgfin_rt.train.report import tables
-from semgfin_rt.train.report.names import amount, in_order, method_name
+from semgfin_rt.train.report import page, tables
+from semgfin_rt.train.report.names import SHARE, amount, in_order, method_name
 from semgfin_rt.train.report.summary import Results
 from semgfin_rt.train.results import Figure, TaskResult
 from semgfin_rt.train.statistics import Spread
@@ -123,6 +123,24 @@ def test_imitation_stands_beside_todays_value(pretended):
     assert cells(ahead)["rms, today's value"][0] == "1.00 ± 0.00"
 
 
+def test_imitation_is_shown_and_named_in_every_condition():
+    conditions = ("nothing of the person", "unlabelled signal, 10 s")
+    both = []
+    for n, condition in enumerate(conditions):
+        task = pretend_imitation(n, 0)
+        both += [f.model_copy(update={"condition": condition}) for f in task.figures]
+    found = Results.of(run_summary(conditions=conditions), [TaskResult(figures=both)])
+    captions = [table.caption for table in tables.imitation(found)]
+    assert len(captions) == 4
+    for condition in conditions:
+        assert sum(f"({condition})" in caption for caption in captions) == 2
+        assert f"rms ({condition})" in cells(tables.known_imitation(found))
+    (section,) = [s for s in page.sections(found) if s.id == "imitation"]
+    assert [c for c, plot in zip(conditions, section.plots, strict=True) if c in plot.caption] == [
+        *conditions
+    ]
+
+
 def test_comparisons_are_points_and_say_where_none_was_tested(pretended):
     first, last = tables.paired(pretended, "accuracy_steady")
     assert first.folded
@@ -169,10 +187,7 @@ def test_stated_numbers_stand_below_ours(pretended):
     ]
     assert ("TraHGR, 17 movements, 200 ms", "88.91") in table.rows
     assert [row[0] for row in tables.known_imitation(pretended).rows] == [
-        "rms",
-        "var",
-        "ssi",
-        "ent",
+        f"{name} (all data)" for name in ("rms", "var", "ssi", "ent")
     ]
 
 
@@ -187,8 +202,8 @@ def test_numbers():
     [
         ("1 repetition", (1.0, "repetitions")),
         ("4 repetitions", (4.0, "repetitions")),
-        ("0.5 %", (0.5, "%")),
-        ("20%", (20.0, "%")),
+        ("0.5 % of the data", (0.5, SHARE)),
+        ("99.5 % of the data", (99.5, SHARE)),
         ("", None),
         ("zero-shot", None),
         ("12", None),

@@ -1,4 +1,4 @@
-"""What the window shows, without the window: traces, features and the view of them all.
+"""What the window shows, without the window: traces, and the view of all that is shown.
 
 Nothing here knows Qt. `LiveView` takes the snapshots; a panel reads one part of it and draws.
 """
@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from semgfin_rt.app.forecasts import Forecasts
 from semgfin_rt.app.imitation import Imitation
@@ -131,34 +129,6 @@ def first_lane(contract: ModelContract) -> float:
     return step_lane(8 * float(np.median(contract.scale_std)), 0)
 
 
-# ---------------------------------------------------------------------------- features
-@dataclass(frozen=True, eq=False)
-class FeatureComparison:
-    """Imitated and computed features of one window, in training standard deviations.
-
-    Attributes
-    ----------
-    estimate, closed_form : (n_features, n_channels) float32
-    error : (n_features,) float32
-        Root mean square over channels of their difference.
-    """
-
-    estimate: FloatArray
-    closed_form: FloatArray
-    error: FloatArray
-
-
-def compare_features(
-    contract: ModelContract, estimate: FloatArray, closed_form: FloatArray
-) -> FeatureComparison:
-    """Standardise both with the training statistics; inputs are (n_features, n_channels)."""
-    mean = np.array(contract.feature_mean, np.float32)[:, None]
-    std = np.array(contract.feature_std, np.float32)[:, None]
-    imitated, computed = (estimate - mean) / std, (closed_form - mean) / std
-    error: npt.NDArray[np.float32] = np.sqrt(np.mean((imitated - computed) ** 2, axis=1))
-    return FeatureComparison(imitated, computed, error)
-
-
 # -------------------------------------------------------------------------------- view
 class LiveView:
     """The state of the screen, fed with snapshots.
@@ -177,8 +147,6 @@ class LiveView:
         How many there were in all.
     lights : tuple of Light
         Signal quality of each channel; empty before the first window.
-    features : FeatureComparison or None
-        Of the newest window whose closed form was computed; none without a horizon of 0 ms.
     imitation : Imitation
         How far the imitation can be trusted.
     forecasts : Forecasts
@@ -198,7 +166,6 @@ class LiveView:
 
     def __init__(self, contract: ModelContract) -> None:
         self.contract = contract
-        self._present = contract.present
         self.traces = TraceRing(contract.spec)
         self.ribbon = Ribbon(contract)
         self.decision: Decision | None = None
@@ -212,7 +179,6 @@ class LiveView:
         self._trouble: Event | None = None
         self._troubled_at = 0.0
         self.lights: tuple[Light, ...] = ()
-        self.features: FeatureComparison | None = None
         self.imitation = Imitation(contract)
         self.forecasts = Forecasts(contract)
         self.health: Health | None = None
@@ -262,10 +228,6 @@ class LiveView:
         self.forecasts.take(snapshot.decisions, snapshot.closed_form)
         self.ribbon.push(snapshot.decisions)
         self.decision = snapshot.decisions[-1]
-        if snapshot.closed_form is not None and self._present is not None:
-            self.features = compare_features(
-                self.contract, self.decision.features[self._present], snapshot.closed_form
-            )
 
     def _hear(self, event: Event) -> None:
         if event.trouble or event.kind == "loss":

@@ -11,8 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from semgfin_rt.app.imitation import PAIR_S, RollingR2
+from semgfin_rt.app.imitation import (
+    PAIR_S,
+    FeatureComparison,
+    RollingError,
+    RollingR2,
+    compare_features,
+)
 from semgfin_rt.contracts import Decision, FloatArray
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.train.r2 import Values
@@ -48,6 +55,13 @@ class Forecasts:
     ----------
     contract : ModelContract
         With the horizons that the decisions have.
+
+    Attributes
+    ----------
+    horizons_ms : tuple of int
+        Those beyond the present.
+    comparisons : dict of int to FeatureComparison
+        For each of them a window that was forecast and has come, a new one each `PAIR_S`.
     """
 
     def __init__(self, contract: ModelContract) -> None:
@@ -56,9 +70,11 @@ class Forecasts:
         self._present = contract.present
         self._places = [i for i, ahead in enumerate(contract.horizons) if ahead]
         self.horizons_ms = tuple(contract.horizons_ms[i] for i in self._places)
-        self._window, self._pair_span = contract.window, PAIR_S * contract.rate
+        self._contract, self._pair_span = contract, PAIR_S * contract.rate
         self._newest, self._due = -1, 0.0
         self._made: dict[int, FloatArray] = {}
+        self.comparisons: dict[int, FeatureComparison] = {}
+        self._errors = {ms: RollingError(contract.rate) for ms in self.horizons_ms}
         shape = (len(self._places), *self._shape[1:])
         self._r2, self._persistence = RollingR2(shape), RollingR2(shape)
 
@@ -73,6 +89,11 @@ class Forecasts:
         if all(features is None for features in made):
             return
         self._due = self._newest + self._pair_span
+        for ms, i, features in zip(self.horizons_ms, self._places, made, strict=True):
+            if features is not None:
+                compared = compare_features(self._contract, features[i], closed_form)
+                self.comparisons[ms] = compared
+                self._errors[ms].add(self._newest, compared)
         pairs = list(zip(made, self._places, strict=True))
         self._r2.add(self._stacked([None if m is None else m[i] for m, i in pairs]), closed_form)
         present = self._present
@@ -80,6 +101,10 @@ class Forecasts:
             self._persistence.add(
                 self._stacked([None if m is None else m[present] for m in made]), closed_form
             )
+
+    def error(self, horizon_ms: int) -> npt.NDArray[np.float32] | None:
+        """Return how far off a horizon was, over the last second; see `RollingError`."""
+        return self._errors[horizon_ms].error
 
     def scores(self) -> tuple[ForecastScore, ...]:
         """Return the score of each horizon beyond the present."""
@@ -92,7 +117,7 @@ class Forecasts:
         # So large a hole is a break: what was forecast before it never came.
         if sample < self._newest:
             self._clear()
-        elif sample - self._newest >= self._window:
+        elif sample - self._newest >= self._contract.window:
             self._made.clear()
         self._newest = sample
         if decision.features.shape == self._shape:  # or another checkpoint decides
@@ -109,5 +134,7 @@ class Forecasts:
     def _clear(self) -> None:
         self._newest, self._due = -1, 0.0
         self._made.clear()
+        self.comparisons.clear()
+        self._errors = {ms: RollingError(self._contract.rate) for ms in self.horizons_ms}
         shape = (len(self._places), *self._shape[1:])
         self._r2, self._persistence = RollingR2(shape), RollingR2(shape)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,57 @@ def level(error: float) -> Level:
     if not error < BAD_FROM:  # what is not a number deserves no trust
         return "bad"
     return "warn" if error >= WARN_FROM else "good"
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureComparison:
+    """Imitated and computed features of one window, in training standard deviations.
+
+    Attributes
+    ----------
+    estimate, closed_form : (n_features, n_channels) float32
+    """
+
+    estimate: FloatArray
+    closed_form: FloatArray
+
+
+def compare_features(
+    contract: ModelContract, estimate: FloatArray, closed_form: FloatArray
+) -> FeatureComparison:
+    """Standardise both with the training statistics; inputs are (n_features, n_channels)."""
+    mean = np.array(contract.feature_mean, np.float32)[:, None]
+    std = np.array(contract.feature_std, np.float32)[:, None]
+    return FeatureComparison((estimate - mean) / std, (closed_form - mean) / std)
+
+
+class RollingError:
+    """Root mean square error over the channels and the last `ERROR_S`, for each feature.
+
+    Parameters
+    ----------
+    rate : float
+        In Hz.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._span = ERROR_S * rate
+        self._squares: deque[tuple[int, npt.NDArray[np.float32]]] = deque()
+
+    def add(self, sample: int, comparison: FeatureComparison) -> None:
+        """Take the features of the window that ends with `sample`."""
+        difference = comparison.estimate - comparison.closed_form
+        self._squares.append((sample, np.mean(difference**2, axis=1)))
+        while self._squares[0][0] <= sample - self._span:
+            self._squares.popleft()
+
+    @property
+    def error(self) -> npt.NDArray[np.float32] | None:
+        """(n_features,) in training standard deviations; None before the first window."""
+        if not self._squares:
+            return None
+        mean: npt.NDArray[np.float32] = np.mean([square for _, square in self._squares], axis=0)
+        return np.sqrt(mean)
 
 
 class RollingR2:
@@ -97,15 +149,20 @@ class Imitation:
     ----------
     contract : ModelContract
         With the horizons that the decisions have.
+
+    Attributes
+    ----------
+    comparison : FeatureComparison or None
+        Of the newest window whose closed form was computed.
     """
 
     def __init__(self, contract: ModelContract) -> None:
+        self.comparison: FeatureComparison | None = None
         self._shape = (len(contract.features), len(contract.channels))
-        self._std = np.array(contract.feature_std, np.float32)[:, None]
-        self._present = contract.present
-        self._error_span, self._pair_span = ERROR_S * contract.rate, PAIR_S * contract.rate
+        self._contract, self._present = contract, contract.present
+        self._pair_span = PAIR_S * contract.rate
         self._newest, self._due = -1, 0.0
-        self._squares: deque[tuple[int, npt.NDArray[np.float32]]] = deque()
+        self._error = RollingError(contract.rate)
         self._r2 = RollingR2((1, *self._shape))
 
     def take(self, decisions: Sequence[Decision], closed_form: FloatArray | None) -> None:
@@ -118,20 +175,16 @@ class Imitation:
         if sample < self._newest:  # another stream
             self._clear()
         self._newest = sample
-        self._squares.append((sample, np.mean(((estimate - closed_form) / self._std) ** 2, axis=1)))
-        while self._squares[0][0] <= sample - self._error_span:
-            self._squares.popleft()
+        self.comparison = compare_features(self._contract, estimate, closed_form)
+        self._error.add(sample, self.comparison)
         if sample >= self._due:
             self._due = sample + self._pair_span
             self._r2.add(estimate[None], closed_form)
 
     @property
     def error(self) -> npt.NDArray[np.float32] | None:
-        """(n_features,) in training standard deviations, over channels and `ERROR_S`."""
-        if not self._squares:
-            return None
-        mean: npt.NDArray[np.float32] = np.mean([square for _, square in self._squares], axis=0)
-        return np.sqrt(mean)
+        """See `RollingError`."""
+        return self._error.error
 
     @property
     def levels(self) -> tuple[Level, ...]:
@@ -147,5 +200,5 @@ class Imitation:
 
     def _clear(self) -> None:
         self._newest, self._due = -1, 0.0
-        self._squares.clear()
+        self._error = RollingError(self._contract.rate)
         self._r2 = RollingR2((1, *self._shape))

@@ -8,19 +8,28 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
-from PyQt6.QtGui import QColor, QHelpEvent, QImage, QPainter, QPaintEvent
-from PyQt6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QToolTip, QWidget
+from PyQt6.QtGui import QColor, QHelpEvent, QImage, QPainter, QPaintEvent, QWheelEvent
+from PyQt6.QtWidgets import (
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QToolTip,
+    QWidget,
+)
 
-from semgfin_rt.app.display import FeatureComparison
 from semgfin_rt.app.forecasts import Forecasts, ForecastScore
-from semgfin_rt.app.imitation import BAD_FROM, ERROR_S, WARN_FROM, Imitation
+from semgfin_rt.app.imitation import BAD_FROM, ERROR_S, WARN_FROM, FeatureComparison, Imitation
 from semgfin_rt.app.lights import Level
 from semgfin_rt.app.readout import UNKNOWN, feature_text, share
 from semgfin_rt.app.ribbon import row_name
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.qt.panel import Panel, caption_label
+from semgfin_rt.qt.policy import dress_controls
 from semgfin_rt.qt.signs import draw_sign, sign_size
 from semgfin_rt.qt.theme import DARK, Theme, mark
+from semgfin_rt.train.r2 import Values
 
 SPAN = 3.0
 """Training standard deviations at which a colour is at its end."""
@@ -38,16 +47,30 @@ class FeaturesPanel(Panel):
     """A cell for each feature and channel: its left half imitated, its right half computed.
 
     Where both halves have one colour the imitation holds. A light for each feature, its error and
-    its R² stand to the right, the scores of the forecasts below.
+    its R² stand to the right, the scores of the forecasts below. With a horizon chosen, the left
+    half of a cell is what was forecast of this window so long before; lights are for the present.
     """
 
     def __init__(self, contract: ModelContract) -> None:
         super().__init__("features: FIN left, closed form right")
         scale = f"blue −{SPAN:g} SD · orange +{SPAN:g} SD"  # noqa: RUF001 - a minus
-        nothing = contract.present is None
-        self.note.setText("no horizon of 0 ms: nothing to compare" if nothing else scale)
+        self.note.setText(scale)
+        self.horizon = _HorizonBox(contract.horizons_ms)
+        self.lag = caption_label("")
         self.map = FeatureMap(contract)
         self.forecasts = ForecastTable(contract)
+        self._seen: tuple[Imitation, Forecasts] | None = None
+        self.horizon.currentIndexChanged.connect(self._show_map)
+        self._show_map()
+        above = QWidget()
+        row = QHBoxLayout(above)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(caption_label("horizon"))
+        row.addWidget(self.horizon)
+        row.addWidget(self.lag, stretch=1)
+        if len(contract.horizons_ms) == 1:
+            above.hide()
+        self.content.addWidget(above)
         self.content.addWidget(self.map, stretch=1)
         self.content.addWidget(self.forecasts)
 
@@ -55,18 +78,55 @@ class FeaturesPanel(Panel):
         """Take on the colours of `theme`."""
         self.map.theme = theme
         self.map.update()
+        dress_controls(self.horizon, theme)
 
-    def show_features(
-        self,
-        comparison: FeatureComparison | None,
-        imitation: Imitation | None = None,
-        forecasts: Forecasts | None = None,
-    ) -> None:
-        """Draw one window's features, and how far they can be trusted."""
-        if comparison is not self.map.comparison:
-            self.map.show_features(comparison, imitation)
-        if forecasts is not None:
-            self.forecasts.show_scores(forecasts.scores())
+    def show_features(self, imitation: Imitation, forecasts: Forecasts) -> None:
+        """Draw the newest window's features, and how far they can be trusted."""
+        self._seen = imitation, forecasts
+        self.forecasts.show_scores(forecasts.scores())
+        self._show_map()
+
+    def _show_map(self) -> None:
+        """Draw the newest window of the horizon that is chosen, unless it is drawn."""
+        ms = self.horizon.ms
+        self.lag.setText(f"left: forecast {ms} ms before" if ms else "")
+        if self._seen is None:
+            return
+        imitation, forecasts = self._seen
+        comparison = forecasts.comparisons.get(ms) if ms else imitation.comparison
+        if (comparison, ms) == (self.map.comparison, self.map.horizon_ms):
+            return
+        if ms:
+            r2 = next(s.r2 for s in forecasts.scores() if s.horizon_ms == ms)
+            self.map.show_features(comparison, forecasts.error(ms), r2, (), ms)
+        else:
+            self.map.show_features(comparison, imitation.error, imitation.r2, imitation.levels)
+
+
+class _HorizonBox(QComboBox):
+    """The horizons of a checkpoint, of which one is looked at: the present, if it has one."""
+
+    def __init__(self, horizons_ms: tuple[int, ...]) -> None:
+        super().__init__()
+        for ms in horizons_ms:
+            self.addItem(row_name(ms), ms)
+        self.setCurrentIndex(max(self.findData(0), 0))
+        self.setAccessibleName("Horizon of the feature map")
+        self.setToolTip("Compare the present imitation, or what was forecast so long before")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    @property
+    def ms(self) -> int:
+        """The horizon that is chosen."""
+        ms: int = self.currentData()
+        return ms
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        """Turn only where a person works: the panel scrolls, too."""
+        if self.hasFocus():
+            super().wheelEvent(event)
+        elif event is not None:
+            event.ignore()
 
 
 class FeatureMap(QWidget):
@@ -76,6 +136,7 @@ class FeatureMap(QWidget):
         super().__init__()
         self.theme: Theme = DARK
         self.comparison: FeatureComparison | None = None
+        self.horizon_ms = 0
         self.levels: tuple[Level, ...] = ()
         self.error: list[float] = []
         self.r2: list[float] = []
@@ -84,16 +145,33 @@ class FeatureMap(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
 
     def show_features(
-        self, comparison: FeatureComparison | None, imitation: Imitation | None
+        self,
+        comparison: FeatureComparison | None,
+        error: npt.NDArray[np.float32] | None,
+        r2: Values,
+        levels: tuple[Level, ...],
+        horizon_ms: int = 0,
     ) -> None:
-        """Draw a window, and the light, error and R² of each feature over the last seconds."""
-        self.comparison = comparison
-        error = None if imitation is None else imitation.error
-        if imitation is not None and error is not None:
-            self.levels, self.error = imitation.levels, error.tolist()
-            self.r2 = imitation.r2.tolist()
-        bad = [f for f, n in zip(self._features, self.levels, strict=False) if n != "good"]
-        self.setAccessibleDescription(f"badly imitated: {', '.join(bad)}" if bad else "all good")
+        """Draw a window, and what is known of each feature over the last seconds.
+
+        Parameters
+        ----------
+        comparison : FeatureComparison or None
+        error : (n_features,) float32 or None
+            In training standard deviations.
+        r2 : (n_features,) float64
+        levels : tuple of Level
+            A light for each feature, or none.
+        horizon_ms : int
+            How long before the estimate was made.
+        """
+        self.comparison, self.levels, self.horizon_ms = comparison, levels, horizon_ms
+        self.error = [] if error is None else error.tolist()
+        self.r2 = r2.tolist()
+        bad = [f for f, n in zip(self._features, levels, strict=False) if n != "good"]
+        words = f"badly imitated: {', '.join(bad)}" if bad else "all good"
+        ahead = f"as it was forecast {horizon_ms} ms before"
+        self.setAccessibleDescription(ahead if horizon_ms else words)
         self.update()
 
     def minimumSizeHint(self) -> QSize:
@@ -141,14 +219,15 @@ class FeatureMap(QWidget):
             line = QRectF(0, cells.top() + row * height, cells.left() - 6, height)
             painter.setPen(QColor(self.theme.text))
             painter.drawText(line, beside, name)
-            if row < len(self.levels):
-                level = self.levels[row]
+            level = self.levels[row] if self.levels else None
+            if level is not None:
                 centre = QPointF(cells.right() + 6 + sign / 2, line.center().y())
                 draw_sign(painter, centre, sign, level, self.theme)
-                good = level == "good"
-                painter.setPen(QColor(self.theme.text if good else self.theme.warning))
+            if self.error:
+                alarm = level in ("warn", "bad")
+                painter.setPen(QColor(self.theme.warning if alarm else self.theme.text))
                 figure = QRectF(edge, line.top(), error, height)
-                painter.drawText(figure, beside, f"{self.error[row]:.2f}")
+                painter.drawText(figure, beside, share(self.error[row]))
                 painter.setPen(QColor(self.theme.text))
                 figure.setWidth(error + r2)
                 painter.drawText(figure, beside, share(self.r2[row]))
@@ -186,16 +265,23 @@ class FeatureMap(QWidget):
         row = int((y - cells.top()) / cells.height() * len(self._features))
         column = int((x - cells.left()) / cells.width() * len(self._channels))
         row, column = min(row, len(self._features) - 1), min(column, len(self._channels) - 1)
-        return feature_text(
+        words = feature_text(
             self._features[row],
             self._channels[column],
             float(self.comparison.estimate[row, column]),
             float(self.comparison.closed_form[row, column]),
         )
+        return f"{words}; forecast {self.horizon_ms} ms before" if self.horizon_ms else words
 
     def _trust_words(self, row: int) -> str:
-        if row >= len(self.levels):
+        if not self.error:
             return ""
+        if self.horizon_ms:
+            return (
+                f"{self._features[row]}: what was forecast {self.horizon_ms} ms before is "
+                f"{self.error[row]:.2f} SD off over the last {ERROR_S:g} s, R² of the last 30 s "
+                f"{share(self.r2[row])}"
+            )
         return (
             f"{self._features[row]}: the FIN is {self.error[row]:.2f} SD off over the last "
             f"{ERROR_S:g} s (warning from {WARN_FROM:g}, bad from {BAD_FROM:g} SD of the training "
@@ -233,7 +319,8 @@ class ForecastTable(QWidget):
             head.setAlignment(Qt.AlignmentFlag.AlignRight)
             grid.addWidget(head, 0, column)
             grid.setColumnStretch(column, 1)
-        self.setVisible(bool(horizons))
+        if not horizons:
+            self.hide()
 
     def show_scores(self, scores: tuple[ForecastScore, ...]) -> None:
         """Show the scores; those of a second ago are the same."""

@@ -145,9 +145,7 @@ PANELS: tuple[Entry[Any], ...] = (
     Entry(
         "Features",
         lambda stage: FeaturesPanel(stage.contract),
-        lambda panel, stage: panel.show_features(
-            stage.view.features, stage.view.imitation, stage.view.forecasts
-        ),
+        lambda panel, stage: panel.show_features(stage.view.imitation, stage.view.forecasts),
         RIGHT,
         "Alt+3",
         share=3,

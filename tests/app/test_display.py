@@ -7,7 +7,6 @@ from decisions import decide, tiny_contract
 from semgfin_rt.app.display import (
     LiveView,
     TraceRing,
-    compare_features,
     first_lane,
     lanes,
     step_lane,
@@ -110,15 +109,6 @@ def test_first_lane_follows_the_training_signal(contract):
 
 
 # -------------------------------------------------------------------------------- view
-def test_features_are_compared_in_training_standard_deviations(contract):
-    estimate = np.array([[1.5, 1.0], [2.0, 10.0]], np.float32)
-    closed_form = np.array([[1.0, 1.0], [2.0, 2.0]], np.float32)
-    compared = compare_features(contract, estimate, closed_form)
-    np.testing.assert_allclose(compared.estimate, [[1, 0], [0, 2]])
-    np.testing.assert_allclose(compared.closed_form, 0)
-    np.testing.assert_allclose(compared.error, [np.sqrt(0.5), np.sqrt(2)])
-
-
 @pytest.mark.parametrize("horizons", [(0, 50), (50, 0), (50, 100)])
 def test_the_present_is_compared_wherever_its_horizon_stands(contract, horizons):
     view = LiveView(contract.model_copy(update={"horizons_ms": horizons}))
@@ -132,10 +122,10 @@ def test_the_present_is_compared_wherever_its_horizon_stands(contract, horizons)
         snapshot([replace(made, movements=movements)], closed_form=np.full((2, 2), 3, np.float32))
     )
     if 0 not in horizons:
-        assert view.features is None
+        assert view.imitation.comparison is None
         assert view.imitation.error is None
         return
-    np.testing.assert_array_equal(view.features.error, 0)
+    np.testing.assert_array_equal(view.imitation.comparison.estimate, [[4, 4], [0.25, 0.25]])
     np.testing.assert_array_equal(view.imitation.error, 0)
 
 
@@ -150,10 +140,10 @@ def test_notes_on_the_stream_stand_behind_the_message(contract):
 def test_features_of_the_last_comparison_stay(contract):
     view = LiveView(contract)
     view.update(snapshot([decide(9)], closed_form=np.zeros((2, 2), np.float32)))
-    kept = view.features
+    kept = view.imitation.comparison
     view.update(snapshot())
     assert kept is not None
-    assert view.features is kept
+    assert view.imitation.comparison is kept
 
 
 def test_view_starts_afresh_with_a_new_stream(contract):

@@ -5,6 +5,7 @@ import pytest
 from decisions import decide, tiny_contract
 
 from semgfin_rt.app.forecasts import Forecasts
+from semgfin_rt.app.imitation import compare_features
 from semgfin_rt.contracts import Decision
 from semgfin_rt.train.r2 import R2
 
@@ -59,6 +60,26 @@ def test_forecasts_are_matched_by_sample_with_what_came(contract):
     np.testing.assert_allclose(score.r2, expected.pooled()[0])
     np.testing.assert_allclose(score.persistence, persistence.pooled()[0])
     assert (score.skill > 0.05).all()
+
+
+def test_what_was_forecast_stands_beside_what_came(contract):
+    forecasts, course = Forecasts(contract), Course()
+    for sample in range(300):  # each has its closed form; each tenth is checked, from the fifth on
+        course.snapshot(forecasts, sample, sample + 1)
+        checked = sample - (sample - HORIZON) % 10
+        if checked < HORIZON:
+            assert forecasts.comparisons == {}
+            assert forecasts.error(50) is None
+            continue
+        came = course.truth[checked]
+        expected = compare_features(contract, came + course.noise[checked - HORIZON], came)
+        shown = forecasts.comparisons[50]
+        np.testing.assert_array_equal(shown.estimate, expected.estimate)
+        np.testing.assert_array_equal(shown.closed_form, expected.closed_form)
+
+    off = course.noise[np.arange(205, 300, 10) - HORIZON]  # of the last second
+    off_sd = off / np.array(contract.feature_std)[:, None]
+    np.testing.assert_allclose(forecasts.error(50), np.sqrt(np.mean(off_sd**2, axis=(0, 2))), 1e-4)
 
 
 def test_horizons_may_stand_in_any_order(contract):
@@ -129,6 +150,8 @@ def test_a_new_stream_begins_afresh(contract):
     assert np.isfinite(forecasts.scores()[0].r2).all()
     course.snapshot(forecasts, 3, 4)
     assert np.isnan(forecasts.scores()[0].r2).all()
+    assert forecasts.comparisons == {}
+    assert forecasts.error(50) is None
     assert list(forecasts._made) == [3]
 
 
@@ -163,6 +186,8 @@ def test_memory_is_bounded_and_a_snapshot_costs_next_to_nothing(contract):
         update={
             "channels": tuple(f"ch{i}" for i in range(12)),
             "features": tuple(f"f{i}" for i in range(12)),
+            "feature_mean": (0.0,) * 12,
+            "feature_std": (1.0,) * 12,
             "horizons_ms": (0, 50, 100, 200, 300),
             "rate": 2000.0,
             "hop": 20,

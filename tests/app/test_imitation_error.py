@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from decisions import decide, tiny_contract
 
-from semgfin_rt.app.imitation import BATCH, PART, PARTS, Imitation, RollingR2, level
+from semgfin_rt.app.imitation import (
+    BATCH,
+    PART,
+    PARTS,
+    Imitation,
+    RollingR2,
+    compare_features,
+    level,
+)
 from semgfin_rt.train.r2 import R2
 
 RNG = np.random.default_rng(4)
@@ -32,6 +40,14 @@ def test_a_light_changes_where_training_variance_is_no_longer_explained(error, l
 
 def test_an_error_that_is_no_number_is_bad():
     assert level(float("nan")) == "bad"
+
+
+def test_features_are_compared_in_training_standard_deviations(contract):
+    estimate = np.array([[1.5, 1.0], [2.0, 10.0]], np.float32)
+    closed_form = np.array([[1.0, 1.0], [2.0, 2.0]], np.float32)
+    compared = compare_features(contract, estimate, closed_form)
+    np.testing.assert_allclose(compared.estimate, [[1, 0], [0, 2]])
+    np.testing.assert_allclose(compared.closed_form, 0)
 
 
 def test_error_is_in_training_deviations_over_channels_and_the_last_second(contract):

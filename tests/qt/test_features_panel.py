@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from PyQt6.QtCore import QPoint, QPointF, Qt
+from PyQt6.QtGui import QWheelEvent
 from PyQt6.QtWidgets import QApplication, QLabel
 
-from semgfin_rt.app.display import compare_features
 from semgfin_rt.app.forecasts import Forecasts
 from semgfin_rt.app.imitation import Imitation
 from semgfin_rt.qt.features import FeaturesPanel
@@ -18,18 +19,13 @@ class Seen:
 
     def __init__(self, contract, feed, seconds):
         self.imitation, self.forecasts = Imitation(contract), Forecasts(contract)
-        self.comparison = None
         feed.run(seconds)
         for snapshot in feed.snapshots:
             self.imitation.take(snapshot.decisions, snapshot.closed_form)
             self.forecasts.take(snapshot.decisions, snapshot.closed_form)
-            if snapshot.closed_form is not None:
-                self.comparison = compare_features(
-                    contract, snapshot.decisions[-1].features[0], snapshot.closed_form
-                )
 
     def show(self, panel):
-        panel.show_features(self.comparison, self.imitation, self.forecasts)
+        panel.show_features(self.imitation, self.forecasts)
 
 
 @pytest.fixture
@@ -116,18 +112,88 @@ def test_skill_is_green_where_there_is_some(panel, contract, feed):
     assert cell.property("good")
 
 
-def test_nothing_is_known_at_first(panel):
-    panel.show_features(None)
+def test_nothing_is_known_at_first(panel, contract):
+    panel.show_features(Imitation(contract), Forecasts(contract))
     texts = {cell.text() for cell in panel.forecasts.cells.values()}
     assert texts == {"–"}  # noqa: RUF001
     assert panel.map.levels == ()
 
 
-def test_a_checkpoint_that_forecasts_nothing_has_no_table(qtbot, contract):
+def test_a_checkpoint_that_forecasts_nothing_has_no_table_and_no_choice(qtbot, contract):
     panel = FeaturesPanel(contract.model_copy(update={"horizons_ms": (0,)}))
     qtbot.addWidget(panel)
     panel.show()
     assert not panel.forecasts.isVisible()
+    assert not panel.horizon.isVisible()
+
+
+def test_a_horizon_is_chosen_with_the_keyboard(qtbot, panel, seen):
+    seen.show(panel)
+    assert panel.map.comparison is seen.imitation.comparison
+    assert panel.lag.text() == ""
+    assert panel.horizon.focusPolicy() & Qt.FocusPolicy.TabFocus
+    panel.horizon.setFocus()
+    qtbot.keyClick(panel.horizon, Qt.Key.Key_Down)
+    qtbot.keyClick(panel.horizon, Qt.Key.Key_Down)
+    assert panel.horizon.currentText() == "+100 ms"
+    assert panel.lag.text() == "left: forecast 100 ms before"
+    assert panel.map.comparison is seen.forecasts.comparisons[100]  # at once, were it frozen
+    assert panel.map.accessibleDescription() == "as it was forecast 100 ms before"
+    qtbot.keyClick(panel.horizon, Qt.Key.Key_Home)
+    assert panel.map.comparison is seen.imitation.comparison
+    assert panel.map.accessibleDescription() == "badly imitated: ssc"
+
+
+def test_figures_of_a_horizon_are_those_of_its_forecast(panel, seen):
+    seen.show(panel)
+    panel.horizon.setCurrentIndex(panel.horizon.findData(300))
+    score = seen.forecasts.scores()[-1]
+    assert panel.map.r2 == score.r2.tolist()
+    assert panel.map.error == seen.forecasts.error(300).tolist()
+    assert panel.map.levels == ()  # what is a good imitation says nothing of a forecast
+    assert not {DARK.good, DARK.warning} & colours(panel.map)
+    assert trust_at(panel, 0) == (
+        f"log_rms: what was forecast 300 ms before is {panel.map.error[0]:.2f} SD off over the "
+        f"last 1 s, R² of the last 30 s {score.r2[0]:.2f}"
+    )
+    words = panel.map.words_at(panel.map.cells().left() + 2, 2)
+    assert words.endswith("; forecast 300 ms before")
+
+
+def test_a_forecast_whose_time_has_not_come_is_not_shown(panel, contract, feed):
+    seen = Seen(contract, feed, 0.5)  # 0.2 s of decisions
+    panel.horizon.setCurrentIndex(panel.horizon.findData(100))
+    seen.show(panel)
+    assert panel.map.comparison is not None
+    panel.horizon.setCurrentIndex(panel.horizon.findData(300))
+    assert panel.map.comparison is None
+    assert panel.map.error == []
+
+
+def test_without_the_present_the_first_forecast_is_shown(qtbot, contract):
+    panel = FeaturesPanel(contract.model_copy(update={"horizons_ms": (50, 100)}))
+    qtbot.addWidget(panel)
+    assert panel.horizon.ms == 50
+    assert panel.lag.text() == "left: forecast 50 ms before"
+
+
+def test_a_wheel_that_scrolls_past_chooses_nothing(qtbot, panel):
+    turn = QWheelEvent(
+        QPointF(5, 5),
+        QPointF(5, 5),
+        QPoint(),
+        QPoint(0, -120),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    panel.horizon.clearFocus()
+    QApplication.sendEvent(panel.horizon, turn)
+    assert panel.horizon.ms == 0
+    panel.horizon.setFocus()
+    QApplication.sendEvent(panel.horizon, turn)
+    assert panel.horizon.ms == 50
 
 
 def test_the_same_window_is_drawn_once(qtbot, panel, seen):
@@ -149,6 +215,7 @@ def test_it_takes_on_the_theme(panel, seen, theme):
 
 def test_everything_has_a_name(panel):
     assert panel.map.accessibleName() == "Feature map"
+    assert panel.horizon.accessibleName() == "Horizon of the feature map"
     for cell in panel.forecasts.cells.values():
         assert cell.accessibleName()
 
@@ -161,6 +228,7 @@ def test_no_word_is_cut_at_the_smallest_size(qtbot, contract, seen, points):
     font.setPointSize(points)
     panel.setFont(font)
     seen.show(panel)
+    panel.horizon.setCurrentIndex(panel.horizon.findData(300))  # the longest words
     panel.show()
     panel.resize(panel.minimumSizeHint())
     QApplication.processEvents()

@@ -211,7 +211,8 @@ class FeatureMap(QWidget):
     def _draw_words(self, painter: QPainter, cells: QRectF) -> None:
         height = cells.height() / len(self._features)
         width = cells.width() / len(self._channels)
-        beside = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
+        beside = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight)
+        beside |= int(Qt.TextFlag.TextDontClip)  # a row may be lower than an underscore
         error, r2 = self._columns()
         sign = sign_size(self.fontMetrics())
         edge = cells.right() + sign + 10  # of the sign's column; those of the figures follow

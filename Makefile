@@ -90,10 +90,10 @@ docs-check: setup
 docs-check-full: setup
 	@$(BIN)/python docs/check.py --full $(ARGS)
 
-# The demo's window, the same with its parts numbered, and the curves that `make bench` has measured before: nothing is measured here.
+# The demo's window, docs/pictures.py, and the curves that `make bench` has measured before: nothing is measured here.
 docs-figures: setup
 	@QT_QPA_PLATFORM=offscreen $(BIN)/semgfin-rt demo --seconds 12 --theme dark --screenshot docs/images/window.png
-	QT_QPA_PLATFORM=offscreen $(BIN)/python docs/annotate.py docs/images/screen.png
+	QT_QPA_PLATFORM=offscreen $(BIN)/python docs/pictures.py docs/images
 	$(BIN)/python - <<-'END'
 	import json
 	from pathlib import Path

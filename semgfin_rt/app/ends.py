@@ -1,21 +1,22 @@
-"""Both ends of a run in words: who sends the signal, and where the decisions go.
-
-What a stream says of itself is the claim of a stranger: it is cut, and shown as ASCII.
-"""
+"""Both ends of a run in words: who sends the signal, and where the decisions go."""
 
 from __future__ import annotations
 
 from semgfin_rt.sources.identity import Candidate, Origin
+from semgfin_rt.texts import printable
 
-_SHORT, _LONG, _UID = 24, 100, 8
+_SHORT, _LONG, _UID = 20, 100, 8  # characters of what strangers say of themselves
 
 
 def source_text(origin: Origin) -> str:
     """Return all that is known of where the signal comes from, as a sentence."""
+    name, source_id, uid, host = (
+        printable(claim, _LONG)
+        for claim in (origin.name, origin.source_id, origin.uid, origin.host)
+    )
     return (
-        f"The signal is the stream '{_claim(origin.name)}' (source_id "
-        f"'{_claim(origin.source_id)}', uid '{_claim(origin.uid)}') of host "
-        f"'{_claim(origin.host)}': {origin.n_channels} channels, {origin.rate:g} Hz, {origin.unit}."
+        f"The signal is the stream '{name}' (source_id '{source_id}', uid '{uid}') of host '{host}': "
+        f"{origin.n_channels} channels, {origin.rate:g} Hz, {origin.unit}."
     )
 
 
@@ -31,8 +32,10 @@ def ends_text(origin: Origin | None, publish_id: str | None, udp_port: int | Non
     """Return both in a few words, for a line that is always seen."""
     ends = []
     if origin is not None:
-        who = _claim(origin.source_id or origin.name, _SHORT)
-        ends.append(f"from {who} on {_claim(origin.host, _SHORT)} (uid {_claim(origin.uid, _UID)})")
+        who = printable(origin.source_id or origin.name, _SHORT)
+        ends.append(
+            f"from {who} on {printable(origin.host, _SHORT)} (uid {printable(origin.uid, _UID)})"
+        )
     ways = [] if udp_port is None else [f"UDP {udp_port}"]
     if publish_id is not None:  # last: it may be long, and a line that is full ends in an ellipsis
         ways.append(f"LSL {publish_id}")
@@ -43,9 +46,4 @@ def ends_text(origin: Origin | None, publish_id: str | None, udp_port: int | Non
 
 def candidate_text(candidate: Candidate) -> str:
     """Return what an operator confirms."""
-    return f"Go on with uid {_claim(candidate.uid)} on {_claim(candidate.host)}"
-
-
-def _claim(text: str, length: int = _LONG) -> str:
-    shown = f"{text!a}"[1:-1]
-    return shown if len(shown) <= length else shown[: length - 1] + "…"
+    return f"Go on with uid {printable(candidate.uid, _LONG)} on {printable(candidate.host, _LONG)}"

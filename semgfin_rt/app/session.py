@@ -148,8 +148,12 @@ class Session:
         if on_start is not None:
             on_start()
         self._start_player()
-        ignore: Callable[[object], None] = lambda _: None  # noqa: E731
-        self._run(built, on_decision or ignore, on_connect, on_event or ignore)
+        self._run(
+            built,
+            on_decision or (lambda _decision: None),
+            on_connect,
+            on_event or (lambda _event: None),
+        )
         self.close()
         return self.summary()
 

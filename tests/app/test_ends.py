@@ -22,10 +22,10 @@ def test_the_sentence_holds_everything():
 
 
 def test_the_line_is_short():
-    line = "from arm-1 on lab-pc (uid 4f2a91c…) · to UDP 5005 and LSL d-7"
+    line = "from arm-1 on lab-pc (uid 4f2a91c0...) · to UDP 5005 and LSL d-7"
     assert ends_text(ORIGIN, "d-7", 5005) == line
     nameless = replace(ORIGIN, source_id="", host="h" * 99)
-    assert ends_text(nameless, None, None) == f"from cuff on {'h' * 23}… (uid 4f2a91c…)"
+    assert ends_text(nameless, None, None) == f"from cuff on {'h' * 20}... (uid 4f2a91c0...)"
     assert ends_text(None, "d-7", None) == "to LSL d-7"
     assert ends_text(None, None, None) == ""
 

@@ -15,8 +15,8 @@ def source_text(origin: Origin) -> str:
         for claim in (origin.name, origin.source_id, origin.uid, origin.host)
     )
     return (
-        f"The signal is the stream '{name}' (source_id '{source_id}', uid '{uid}') of host '{host}': "
-        f"{origin.n_channels} channels, {origin.rate:g} Hz, {origin.unit}."
+        f"The signal is the stream '{name}' (source_id '{source_id}', uid '{uid}') of host "
+        f"'{host}': {origin.n_channels} channels, {origin.rate:g} Hz, {origin.unit}."
     )
 
 

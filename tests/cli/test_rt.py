@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from signals import CHANNELS, counting_recording, tiny_contract
+from signals import counting_recording, tiny_contract
 
 from semgfin_rt import lsl
 from semgfin_rt.cli.rt import main
@@ -363,47 +363,6 @@ def test_a_run_that_decides_nothing_has_failed(place):
     assert done.returncode == 3
     assert done.stderr.startswith("semgfin-rt: nothing was decided in 0.05 s of signal")
     assert done.stderr.count("\n") == 1
-
-
-def test_streams_are_listed(place):
-    name = f"EMG {uuid.uuid4()}"
-    with Player(counting_recording(1000), name=name, wait_for_truth=False):
-        done = run(place, "streams", "--json", "streams.json", COLUMNS="240")
-    assert done.returncode == 0
-    (row,) = [
-        line for line in done.stdout.splitlines() if f"{name} " in line and "truth" not in line
-    ]
-    columns = [column.strip() for column in row.split("│")]
-    n = len(CHANNELS)  # the player's counter is no channel
-    assert columns[-5:-2] == [str(n), "2000 Hz", "V"]
-    assert columns[-2].endswith(" s ago")
-    told = json.loads((place / "streams.json").read_text())["streams"]
-    (stream,) = [each for each in told if each["name"] == name]
-    assert (stream["type"], stream["channels"], stream["rate"]) == ("EMG", n, 2000.0)
-    assert (stream["unit"], stream["problem"]) == ("V", None)
-    assert 0 <= stream["age_s"] < 10
-    (truth,) = [each for each in told if "truth" in each["name"]]
-    assert (truth["unit"], bool(truth["problem"])) == (None, True)
-    nobody = {"SEMGFIN_LSL_SESSION": f"x{uuid.uuid4().hex}"}
-    nothing = run(place, "streams", "--seconds", "0.2", "--json", "nothing.json", **nobody)
-    assert nothing.returncode == 0
-    assert json.loads((place / "nothing.json").read_text()) == {"streams": []}
-    assert "No LSL stream was found on this machine" in nothing.stdout
-
-
-def test_names_of_streams_are_shown_and_not_obeyed(place):
-    pylsl, word = lsl.api(), uuid.uuid4().hex
-    names = {f"[red]{word}": f"[red]{word}", f"[/]{word}": f"[/]{word}"}
-    names[f":smile:\x1b[2J{word}"] = f"':smile:\\x1b[2J{word}'"
-    outlets = [
-        pylsl.StreamOutlet(pylsl.StreamInfo(name, "EMG", 2, 100.0, "float32", f"{word} {i}"))
-        for i, name in enumerate(names)
-    ]
-    done = run(place, "streams", COLUMNS="200")
-    assert (done.returncode, done.stderr) == (0, "")
-    rows = [line.split("│")[1].strip() for line in done.stdout.splitlines() if word in line]
-    assert sorted(rows) == sorted(names.values())
-    del outlets
 
 
 def test_help_is_there_at_once(place):

@@ -44,7 +44,7 @@ def test_the_origin_is_always_seen_and_its_words_are_no_markup(window, feed):
     assert (ends.text(), ends.accessibleName().splitlines()[0]) == ("", "No stream is connected.")
     show(window, feed, origin=ORIGIN)
     assert ends.isVisible()
-    assert ends.text() == "from arm-1 on lab <b>pc (uid 4f2a91c…)"
+    assert ends.text() == "from arm-1 on lab <b>pc (uid 4f2a91c0...)"
     assert "uid '4f2a91c0-11') of host 'lab <b>pc'" in ends.accessibleName()
     assert "of host &#x27;lab &lt;b&gt;pc&#x27;" in ends.toolTip()
     window.close_source()

@@ -215,6 +215,7 @@ def test_row_12_sees_a_decider_that_does_not_catch_up(scale, monkeypatch):
     assert (usual["lost"], usual["unaccounted"]) == (0, 0)
     assert usual["skipped"] > 0
     monkeypatch.setattr(loop, "BEHIND_S", 1e9)
+    monkeypatch.setattr(loop, "CATCH_UP_S", 1e9)
     decide = Pipeline._decide
 
     def slow(self, sample, at):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from semgfin_rt.contracts import NO_LABEL, REST, SignalSpec, Unit
 from semgfin_rt.errors import ContractMismatchError
+from semgfin_rt.texts import printable
 
 
 class _Frozen(BaseModel):
@@ -247,8 +248,11 @@ class ModelContract(_Frozen):
         )
 
     def class_name(self, label: int) -> str:
-        """Name of `label`; a dash for `NO_LABEL`, the number for a label the model lacks."""
-        names = (c.name for c in self.classes if c.id == label)
+        """Name of `label`; a dash for `NO_LABEL`, the number for a label the model lacks.
+
+        It is to be shown: what is not printable in it is escaped.
+        """
+        names = (printable(c.name) for c in self.classes if c.id == label)
         return next(names, "-" if label == NO_LABEL else f"label {label}")
 
     def require_fit(self, spec: SignalSpec, what: str) -> None:

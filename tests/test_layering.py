@@ -33,7 +33,12 @@ LAYER_OF = {unit: layer for layer, units in enumerate(LAYERS) for unit in units}
 
 # The only arrows inside a layer: (importing package or module, imported package).
 PINNED = frozenset(
-    {("model_contract", "contracts"), ("model_contract", "errors"), ("nn", "features")}
+    {
+        ("model_contract", "contracts"),
+        ("model_contract", "errors"),
+        ("model_contract", "texts"),
+        ("nn", "features"),
+    }
 )
 
 QT_LIBRARIES = frozenset({"PyQt6", "pyqtgraph"})

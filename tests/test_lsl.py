@@ -200,6 +200,11 @@ def test_names_with_quotation_marks_are_found_or_refused():
     assert [s.source_id for s in lsl.find_streams(3.0, source_id=source_id)] == [source_id]
     with pytest.raises(StreamError, match="both kinds of quotation marks"):
         lsl.find_streams(0.1, source_id="""'"] | //*[@x='""")
+    both = """'EMG" """
+    named = lsl.api().StreamOutlet(lsl.make_info(both, "EMG", f"{source_id} 2", SPEC))
+    (found,) = lsl.find_streams(3.0, name=both, source_id=f"{source_id} 2")
+    assert found.name == both
+    del named
     del outlet
 
 

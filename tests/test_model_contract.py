@@ -67,6 +67,8 @@ def test_what_follows_from_it():
     no_rest = contract.model_copy(update={"classes": (ClassLabel(id=1, name="fist"),)})
     assert not no_rest.has_rest
     assert [contract.class_name(i) for i in (1, NO_LABEL, 40)] == ["fist", "-", "label 40"]
+    wild = contract.model_copy(update={"classes": (ClassLabel(id=1, name="\x9b2J"),)})
+    assert wild.class_name(1) == "\\x9b2J"
 
 
 @pytest.mark.parametrize(

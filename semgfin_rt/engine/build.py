@@ -130,7 +130,7 @@ def build_engine(
         sinks.append(UdpSink(contract, spec.udp_port))
 
     recorder = None
-    if spec.record is not None or spec.black_box:  # its process starts while streams are looked for
+    if spec.record is not None or spec.black_box:
         settings = {"backend": built.backend, "unit": spec.unit}
         recorder = RunRecorder(source, horizons_ms, settings)
 

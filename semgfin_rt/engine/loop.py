@@ -42,7 +42,8 @@ WAIT_S = 0.1
 BEHIND_S = 0.2
 """More signal than this waiting: pass over all windows but the newest."""
 CATCH_UP_S = 0.05
-"""Also if deciding all that is waiting would take longer than this: decisions would come late."""
+"""Also if a decision takes longer than a hop, and all that are waiting would take longer than this:
+they would come in bursts, most of them too old."""
 _TAIL_S = 2.0  # patience for the last samples once the player has said how many there were
 
 
@@ -109,7 +110,7 @@ class Engine:
         self._limit: int | None = None  # samples to receive
         self._end: int | None = None  # samples that the player pushed in all
         # s a decision took in the last turns; the least counts, since others may have been held up
-        self._costs: deque[float] = deque(maxlen=5)
+        self._costs: deque[float] = deque(maxlen=3)
         self._stale_clock = StaleClock(1000 * pipeline.contract.hop / pipeline.contract.rate)
         self._newest = 0.0  # LSL clock of the newest sample
         self._last: Decision | None = None
@@ -140,10 +141,10 @@ class Engine:
         # Everything allocated so far stays for good: the collector need not walk it again.
         gc.collect()
         gc.freeze()
-        if self.recorder is not None:  # first: signal would have to wait for it
-            self.recorder.wait_until_up()
         if self.truth is not None:  # before the source: the player begins when both are connected
             self.truth.connect()
+        if self.recorder is not None:  # before the source: signal would have to wait for it
+            self.recorder.wait_until_up()
         self.source.connect()
         spec = self.source.spec
         self.pipeline.contract.require_fit(spec, f"the stream '{self.source.name}'")
@@ -245,8 +246,13 @@ class Engine:
             patience = min(WAIT_S, self._stale_clock.wait_s(self._signal_age_ms()))
             chunk = self.source.read(patience, wanted if room is None else min(wanted, room))
         waiting_s = len(chunk.samples) / (self.source.spec.rate * self.source.speed)
-        work_s = len(chunk.samples) / self.pipeline.contract.hop * min(self._costs, default=0.0)
-        return chunk, self.source.live and (waiting_s > BEHIND_S or work_s > CATCH_UP_S)
+        return chunk, self.source.live and (waiting_s > BEHIND_S or self._is_slow(waiting_s))
+
+    def _is_slow(self, waiting_s: float) -> bool:
+        """Whether the decider is slower than the stream, and what is waiting takes it too long."""
+        hop_s = self.pipeline.contract.hop / (self.source.spec.rate * self.source.speed)
+        cost_s = min(self._costs) if len(self._costs) == self._costs.maxlen else 0.0
+        return cost_s > hop_s and cost_s * waiting_s / hop_s > CATCH_UP_S
 
     def _account(self, chunk: Chunk, arrived: float) -> None:
         if not len(chunk.samples):

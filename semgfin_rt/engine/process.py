@@ -130,7 +130,7 @@ class EngineProcess:
         overrun = self._board.signal.overrun
         undrawn = overrun - self._last.overrun
         text = f"The window stood still: {undrawn} samples were not drawn. The engine had them."
-        told = (Event(lsl.local_clock(), "stream", text),) if undrawn else ()
+        told = (Event(lsl.local_clock(), "stream", text, trouble=True),) if undrawn else ()
         self._last = replace(
             mail.rest,
             first=first,

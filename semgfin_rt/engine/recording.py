@@ -15,7 +15,6 @@ from semgfin_rt.engine.snapshot import Health
 from semgfin_rt.pipeline import Pipeline
 from semgfin_rt.sinks.recorder import Recorder
 from semgfin_rt.sinks.session import session_header
-from semgfin_rt.sources.supervisor import SupervisedSource
 
 _HEALTH_S = 1.0
 
@@ -113,10 +112,9 @@ class RunRecorder:
 
 def _origin(source: StreamSource) -> dict[str, str]:
     """Where the signal comes from, as far as it is known."""
-    if isinstance(source, SupervisedSource) and source.origin is not None:
-        origin = source.origin
-        return {key: getattr(origin, key) for key in ("name", "source_id", "uid", "host")}
-    return {"name": str(source.name)}
+    if source.origin is None:
+        return {"name": str(source.name)}
+    return {key: getattr(source.origin, key) for key in ("name", "source_id", "uid", "host")}
 
 
 def _finite(value: object) -> object:

@@ -84,8 +84,9 @@ def find_streams(
     pylsl = api()
     asked = {"name": name, "source_id": source_id, "type": type}
     wanted = {key: value for key, value in asked.items() if value is not None}
-    if wanted:
-        predicate = " and ".join(_predicate(key, value) for key, value in wanted.items())
+    if wanted:  # what cannot be asked for is compared here, as all is
+        can_be_asked = {k: v for k, v in wanted.items() if not {"'", '"'} <= set(v)} or wanted
+        predicate = " and ".join(_predicate(key, value) for key, value in can_be_asked.items())
         infos = pylsl.resolve_bypred(predicate, minimum, timeout)
     else:
         infos = pylsl.resolve_streams(timeout)

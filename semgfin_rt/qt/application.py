@@ -116,7 +116,7 @@ def offer_calibration(window: MainWindow) -> None:
 
     Where no live stream is open, one is asked for first; the dialog follows once it is there.
     """
-    stream_chosen = False
+    awaited = ""  # title of the stream that was chosen for it
 
     def begin() -> None:
         dialog, stage = window.findChild(CalibrateDialog), window.studio.stage
@@ -127,7 +127,9 @@ def offer_calibration(window: MainWindow) -> None:
             window.trouble.emit(
                 "calibration is for a person who follows prompts: connect a live stream first."
             )
-            window.open_source("stream").accepted.connect(wait)
+            chooser = window.open_source("stream")
+            chooser.accepted.connect(lambda: wait(chooser.choice.title))
+            chooser.rejected.connect(window.calm)
             return
         checkpoint = Path(stage.view.model or stage.session.settings.model)
         last = None if window.preferences is None else window.preferences.calibration
@@ -145,15 +147,15 @@ def offer_calibration(window: MainWindow) -> None:
         if window.preferences is not None:
             window.preferences.calibration = choice
 
-    def wait() -> None:
-        nonlocal stream_chosen
-        stream_chosen = True
+    def wait(title: str) -> None:
+        nonlocal awaited
+        awaited = title
 
     def go_on(stage: Stage | None) -> None:
-        nonlocal stream_chosen
-        if stage is not None and stream_chosen:
-            stream_chosen = False
-            if stage.kind == "live":
+        nonlocal awaited
+        if stage is not None:
+            chosen, awaited = stage.title == awaited, ""
+            if chosen and stage.kind == "live":
                 begin()
 
     window.calibrate_wanted.connect(begin)

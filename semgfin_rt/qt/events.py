@@ -11,7 +11,7 @@ from semgfin_rt import lsl
 from semgfin_rt.app.display import EVENTS, LiveView
 from semgfin_rt.app.readout import clock_text
 from semgfin_rt.contracts import Event
-from semgfin_rt.qt.panel import Panel
+from semgfin_rt.qt.panel import Panel, plain_tip
 from semgfin_rt.qt.theme import Theme
 
 
@@ -56,5 +56,5 @@ class EventsPanel(Panel):
         if self._offset is None:  # not earlier: it loads liblsl
             self._offset = time.time() - lsl.local_clock()
         line = QTreeWidgetItem([clock_text(event.time, self._offset), event.kind, event.text])
-        line.setToolTip(2, event.text)
+        line.setToolTip(2, plain_tip(event.text))
         return line

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from PyQt6.QtCore import QRect, QSize, Qt
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
@@ -44,11 +46,17 @@ def caption_label(text: str) -> QLabel:
     return label
 
 
+def plain_tip(text: str) -> str:
+    """Return a text for a tooltip in which Qt finds no markup, whoever wrote it."""
+    return f"<p>{escape(text)}</p>" if "<" in text else text
+
+
 class ElidedLabel(QLabel):
     """One line that ends in an ellipsis where it does not fit; the tooltip has it whole."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
@@ -60,7 +68,7 @@ class ElidedLabel(QLabel):
     def say(self, text: str) -> None:
         """Show `text`."""
         self.setText(text)
-        self.setToolTip(text)
+        self.setToolTip(plain_tip(text))
 
 
 class Headline(QWidget):

@@ -30,6 +30,7 @@ from semgfin_rt.errors import CheckpointError
 from semgfin_rt.folders import find_model
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.checkpoint_folder import load_contract
+from semgfin_rt.qt.panel import plain_tip
 from semgfin_rt.qt.shortcuts import fit_on_screen, without_icons
 from semgfin_rt.qt.source_pages import Page, RecordingPage, SyntheticPage
 from semgfin_rt.qt.source_stream import StreamPage
@@ -78,6 +79,7 @@ class SourceDialog(QDialog):
         self.tabs.setCurrentIndex(KINDS.index(choice.kind))
         self.model = QComboBox()
         self.verdict = QLabel()
+        self.verdict.setTextFormat(Qt.TextFormat.PlainText)
         self.channels = QTableWidget(0, 3)
         self.buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel
@@ -145,7 +147,7 @@ class SourceDialog(QDialog):
         mark(self.verdict, "alarm", not found.ok and bool(found.rows))
         mark(self.verdict, "good", found.ok)
         self.open_button.setEnabled(found.ok)
-        self.open_button.setToolTip("" if found.ok else found.words)
+        self.open_button.setToolTip("" if found.ok else plain_tip(found.words))
         self._show_channels(found)
 
     def done(self, result: int) -> None:

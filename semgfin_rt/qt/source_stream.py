@@ -21,6 +21,7 @@ from semgfin_rt.app.doctor import Finding, examine_machine
 from semgfin_rt.app.studio import in_background
 from semgfin_rt.errors import SemgfinError
 from semgfin_rt.model_contract import ModelContract
+from semgfin_rt.qt.panel import plain_tip
 from semgfin_rt.qt.source_pages import Page
 from semgfin_rt.texts import printable
 
@@ -154,7 +155,7 @@ class StreamPage(Page):
             return "looking at it …"
         try:
             return "\n".join(f"{f.level} · {f.what}: {f.text}" for f in self._examined.result())
-        except SemgfinError as error:
+        except (SemgfinError, RuntimeError) as error:  # the latter from liblsl
             return str(error)
 
 
@@ -166,9 +167,9 @@ def _fill(item: QTreeWidgetItem, seen: SeenStream) -> None:
     texts = (stream.name, stream.type, stream.source_id, stream.host)
     for column, text in enumerate(texts):  # of an unknown sender
         item.setText(column, printable(text, 40))
-        item.setToolTip(column, printable(text, 500))
+        item.setToolTip(column, plain_tip(printable(text, 500)))
     for column, text in enumerate((str(seen.n_channels), rate, unit, age), start=len(texts)):
         item.setText(column, text)
     item.setDisabled(not seen.usable)
     if seen.problem:
-        item.setToolTip(0, seen.problem)
+        item.setToolTip(0, plain_tip(seen.problem))

@@ -61,6 +61,7 @@ class Placeholder(QWidget):
         super().__init__()
         self.setAccessibleName("Nothing is open")
         self.words = QLabel()
+        self.words.setTextFormat(Qt.TextFormat.PlainText)
         self.words.setProperty("role", "headline")
         self.words.setWordWrap(True)
         self.words.setAlignment(Qt.AlignmentFlag.AlignCenter)

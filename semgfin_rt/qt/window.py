@@ -137,6 +137,8 @@ class MainWindow(QMainWindow):
             begin = time.perf_counter()
             self.draw(0 if over else self._frame)
             self._note_cost(1000 * (time.perf_counter() - begin))
+        elif over or self._frame % 3 == 0:
+            self._say_words()
         self._frame += 1
         if over and stage.view.phase != was:
             self.ended.emit(stage.view.phase)
@@ -363,13 +365,18 @@ class MainWindow(QMainWindow):
             words = studio.doing or alarm or "Nothing is open."
             self.placeholder.say(words, bool(alarm) and not studio.doing)
             text = text or words
-        if stage is None or text:
-            self.line.say(text, alarm=bool(alarm) and text == alarm)
-        else:
+        pressing = stage is not None and (stage.view.alert or stage.view.phase == "failed")
+        if stage is not None and (pressing or not text):
             self.line.say_now(stage.view, paused=self.paused)
+        else:
+            self.line.say(text, alarm=bool(alarm) and text == alarm)
         self.line.show_stage(stage)
         self._ask.setEnabled(self.line.asks)
         self._freeze.setChecked(self.paused)
+
+    def calm(self) -> None:
+        """Forget the error that is shown."""
+        self._alarm = ""
 
     def _show_trouble(self, text: str) -> None:
         """Show an error and keep it: what follows would wipe it away in a tenth of a second."""

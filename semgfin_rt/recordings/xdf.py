@@ -23,6 +23,7 @@ from semgfin_rt.contracts import (
 )
 from semgfin_rt.errors import RecordingError
 from semgfin_rt.recordings.xdf_file import SessionInfo, XdfContents, XdfStream, read_contents
+from semgfin_rt.texts import printable
 
 EVENTS, SIGNAL, STRETCHES = "Markers", "EMG", "Stretches"
 """Types of the streams of a session, beside that of the decisions."""
@@ -154,7 +155,7 @@ def _channels(
 def _unit(stream: XdfStream, path: Path, given: str | None) -> tuple[Unit, float, tuple[str, ...]]:
     """Return the unit, what a recorded value is multiplied with to be in it, and notes."""
     stated = sorted(set(stream.channel_texts("unit")))
-    said = ", ".join(f"'{s}'" for s in stated if s) or "none"
+    said = ", ".join(f"'{printable(s, 40)}'" for s in stated if s) or "none"
     if given is not None:
         if given.lower() not in UNITS:
             raise RecordingError(

@@ -128,6 +128,7 @@ class SessionFile:
         self._events = self._file.add_stream("events", EVENTS, ("event",), "string", now)
         self._next: int | None = None  # index of the sample that should come
         self._rows, self._rate = 0, spec.rate
+        self._decides: object = None  # layout, checkpoint and policy of the decisions
         self._describe(header)
 
     @property
@@ -176,8 +177,12 @@ class SessionFile:
         self._file.text(self._events, event.time, text)
 
     def _describe(self, header: SessionHeader) -> None:
-        """Begin the stream of a checkpoint's decisions under a policy."""
+        """Begin the stream of a checkpoint's decisions under a policy, if it is another one."""
         layout, info = header.layout, header.info
+        decides = layout, info.checkpoint_sha256, info.policy
+        if decides == self._decides:
+            return
+        self._decides = decides
         self._layout = layout
         classes = dict(zip(layout.class_ids, layout.class_names, strict=True))
         description = {

@@ -163,6 +163,7 @@ class Search:
         lost = self._lost
         found = self._find(_SEARCH_S, minimum=1)
         if not found:
+            self._gate.asking = ()
             self._beside.miss()
             return
         twins = self._find(_TWIN_S, minimum=2)

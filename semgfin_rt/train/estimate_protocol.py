@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-
 from semgfin_rt.model_contract import ModelContract
 from semgfin_rt.nn.reference import choose_device, one_thread
 from semgfin_rt.recordings import iter_recordings
@@ -27,7 +25,7 @@ from semgfin_rt.train.options import FitOptions
 from semgfin_rt.train.protocols.options import ProtocolOptions
 from semgfin_rt.train.protocols.plan import plan
 from semgfin_rt.train.protocols.run import make_setting
-from semgfin_rt.train.protocols.survey import Person, Survey
+from semgfin_rt.train.protocols.survey import Person, Survey, movement_repetitions
 from semgfin_rt.train.protocols.tasks import Amount, Base, Task
 from semgfin_rt.train.recipes import Recipe, finetune_recipe
 
@@ -101,7 +99,7 @@ def _survey(census: Census, options: ProtocolOptions) -> Survey:
     """Whom the plan is for; which data it is plays no part in an estimate."""
     people = []
     for outline in census.outlines:
-        there = {int(i) for i in np.unique(outline.repetitions[outline.labels != 0])}
+        there = movement_repetitions(outline.labels, outline.repetitions)
         training = there - outline.test_repetitions
         if options.fit.repetitions is not None:
             training &= set(options.fit.repetitions)

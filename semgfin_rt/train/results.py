@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+SHARE = "% of the data"
+"""Unit of a condition that is a share of a person's training data."""
 MEASURES = {
     "accuracy_steady": "accuracy, windows inside one label",
     "accuracy": "accuracy, all windows",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from multiprocessing import resource_tracker
 
 import psutil
 import pytest
@@ -116,6 +117,7 @@ def test_a_source_that_does_not_start_leaves_nothing_open(settings, monkeypatch)
 
 
 def test_what_is_left_while_it_starts_is_not_opened_and_leaves_no_process(settings):
+    resource_tracker.ensure_running()  # of Python, once for all that is started
     before = set(psutil.Process().children(recursive=True))
     studio = Studio()
     studio.open(lambda: session(settings), "left", "Reading")

@@ -211,7 +211,7 @@ def test_a_decider_slower_than_the_stream_decides_on_the_newest_window_alone(mod
 
     def slow(stage: str) -> None:
         if stage == "cnn":
-            time.sleep(0.03)
+            time.sleep(0.04)
 
     with Player(counting_recording(4000)) as player:
         engine = through_lsl(model, player)

@@ -68,18 +68,28 @@ def test_nothing_on_the_line_overlaps(open_window, feed, size):
 
 def test_trouble_is_told_but_no_failure_is_hidden(window, feed):
     trouble = Event(1.0, "stream", "'arm' is lost: it is looked for.", trouble=True)
+    window.pause()
+    assert said(window)[0].startswith("the picture is frozen")
     show(window, feed, trouble)
     assert said(window) == (trouble.text, True)
     window.pause()
     assert said(window) == (trouble.text, True)
-    window.pause()
     show(window, feed, Event(2.0, "stream", "'arm' is connected again."))
     assert said(window)[0].startswith("running: ")
     assert not said(window)[1]
-    show(window, feed, trouble, phase="failed", message="the engine broke.")
-    assert said(window) == ("failed: the engine broke.", True)
     window.trouble.emit("a slot broke.")
     assert said(window) == ("a slot broke.", True)
+    show(window, feed, trouble)
+    assert said(window) == (trouble.text, True)
+    window.pause()
+    show(window, feed, phase="failed", message="the engine broke.")
+    assert said(window) == ("failed: the engine broke.", True)
+
+
+def test_what_strangers_say_is_no_markup_in_a_tooltip(window, feed):
+    show(window, feed, Event(1.0, "stream", "'<h1>arm' is lost.", trouble=True))
+    assert window.message.toolTip() == "<p>&#x27;&lt;h1&gt;arm&#x27; is lost.</p>"
+    assert window.message.textFormat() == Qt.TextFormat.PlainText
 
 
 def test_who_asks_is_offered_and_chosen_by_keyboard(window, feed, qtbot):

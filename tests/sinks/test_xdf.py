@@ -119,7 +119,8 @@ def test_a_session_in_pyxdf(tmp_path, caplog):
 def test_decisions_come_back_by_checkpoint_and_policy(tmp_path):
     other = session_header(tiny_contract(), "ab" * 32, PolicySpec(vote=9))
     first, later = decision_at(19), decision_at(39)
-    path = write_session(tmp_path / "a.xdf", [first, other, later])
+    # told again what it knows, it begins no other group
+    path = write_session(tmp_path / "a.xdf", [HEADER, first, other, other, later])
     one, two = read_decisions(path)
     assert (one.policy["vote"], two.policy["vote"]) == (3, 9)
     assert one.checkpoint_sha256 == "ab" * 32

@@ -217,6 +217,18 @@ def test_imitator_is_told_and_never_heard_without_a_word(devices, listen):
     assert heard.chunks[n].lost > 100
 
 
+def test_who_went_away_again_asks_no_more(devices, listen):
+    device = devices.start()
+    heard = listen(devices.source_id)
+    heard.seconds(0.3)
+    rogue = devices.start(value=9.0)
+    heard.until(lambda: heard.event("another stream has the identity"))
+    devices.kill(device)
+    heard.until(lambda: heard.source.asking)
+    devices.kill(rogue)
+    heard.until(lambda: not heard.source.asking)
+
+
 def test_changed_rate_is_refused_and_the_right_one_still_found(devices, listen):
     device = devices.start()
     heard = listen(devices.source_id)

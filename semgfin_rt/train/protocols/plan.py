@@ -10,7 +10,7 @@ from semgfin_rt.train.protocols.draft import NETWORKS, Draft
 from semgfin_rt.train.protocols.options import ProtocolOptions
 from semgfin_rt.train.protocols.survey import Person, Survey
 from semgfin_rt.train.protocols.tasks import Amount, Plan
-from semgfin_rt.train.report.names import SHARE
+from semgfin_rt.train.results import SHARE
 
 PROTOCOLS = {
     "imitation": "Imitation of features on people who were not trained on",

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from semgfin_rt.contracts import REST, LabelArray
 from semgfin_rt.errors import OptionError
 from semgfin_rt.recordings import iter_recordings
 from semgfin_rt.train import dataset
@@ -43,6 +44,11 @@ class Survey(BaseModel):
     people: tuple[Person, ...]
 
 
+def movement_repetitions(labels: LabelArray, repetitions: LabelArray) -> frozenset[int]:
+    """Return the repetitions in which a movement is shown; both are (n_samples,)."""
+    return frozenset(int(i) for i in np.unique(repetitions[labels > REST]) if i >= 0)
+
+
 def survey(
     data: Path,
     subjects: Sequence[int] | None,
@@ -70,7 +76,7 @@ def survey(
     name = ""
     for number, recording in enumerate(iter_recordings(data, subjects), start=1):
         name = recording.dataset
-        there = {int(i) for i in np.unique(recording.repetitions[recording.labels > 0]) if i >= 0}
+        there = movement_repetitions(recording.labels, recording.repetitions)
         test = there & recording.test_repetitions
         training = there - recording.test_repetitions
         if repetitions is not None:

@@ -39,10 +39,6 @@ def condition_name(condition: str) -> str:
     return condition or "all data"
 
 
-SHARE = "% of the data"
-"""Unit of a share of a person's training data."""
-
-
 def amount(condition: str) -> tuple[float, str] | None:
     """Split off number and unit of a condition such as ``20 % of the data``; None without."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(\D.*)", condition)

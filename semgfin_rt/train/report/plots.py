@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MplFigure
 
 from semgfin_rt.train.report.canvas import Plot, drawing, finished, look
-from semgfin_rt.train.report.names import SHARE, amount, condition_name, in_order, method_name
+from semgfin_rt.train.report.names import amount, condition_name, in_order, method_name
 from semgfin_rt.train.report.summary import Results
 from semgfin_rt.train.report.tables import features_of
+from semgfin_rt.train.results import SHARE
 from semgfin_rt.train.statistics import BOUND, FORECASTS, OURS, Spread
 
 _LABEL = 30  # characters of a class name beside a matrix

@@ -7,9 +7,9 @@ import pytest
 from pretend import pretend_contract, pretend_imitation, pretend_task, run_summary
 
 from semgfin_rt.train.report import page, tables
-from semgfin_rt.train.report.names import SHARE, amount, in_order, method_name
+from semgfin_rt.train.report.names import amount, in_order, method_name
 from semgfin_rt.train.report.summary import Results
-from semgfin_rt.train.results import Figure, TaskResult
+from semgfin_rt.train.results import SHARE, Figure, TaskResult
 from semgfin_rt.train.statistics import Spread
 
 

@@ -25,7 +25,8 @@ class LatencyMeter:
     """
 
     def __init__(self, capacity: int = LAST_60_S) -> None:
-        self._rings = {stage: np.empty(capacity, np.float32) for stage in STAGES}
+        # filled: the system gives the memory now, and a long run does not seem to grow
+        self._rings = {stage: np.full(capacity, np.nan, np.float32) for stage in STAGES}
         self._counts = dict.fromkeys(STAGES, 0)
         self._started = self._last = self._filtering = 0.0
 

@@ -194,12 +194,18 @@ def test_frozen_source_loses_nothing(devices, listen):
     assert [e.kind for e in heard.events] == ["stream", "stream"]
 
 
-def test_imitator_is_told_and_never_heard_without_a_word(devices, listen):
+def imitated(devices, listen):
+    """A device, another that claims to be it, and who listens and was told so."""
     device = devices.start()
     heard = listen(devices.source_id)
     heard.seconds(0.3)
     rogue = devices.start(value=9.0)
     heard.until(lambda: heard.event("another stream has the identity"))
+    return device, rogue, heard
+
+
+def test_imitator_is_told_and_never_heard_without_a_word(devices, listen):
+    device, rogue, heard = imitated(devices, listen)
     assert heard.event("another stream").time - rogue.up < 1.0
     devices.kill(device)
     heard.until(lambda: heard.event("confirm"))
@@ -218,11 +224,7 @@ def test_imitator_is_told_and_never_heard_without_a_word(devices, listen):
 
 
 def test_who_went_away_again_asks_no_more(devices, listen):
-    device = devices.start()
-    heard = listen(devices.source_id)
-    heard.seconds(0.3)
-    rogue = devices.start(value=9.0)
-    heard.until(lambda: heard.event("another stream has the identity"))
+    device, rogue, heard = imitated(devices, listen)
     devices.kill(device)
     heard.until(lambda: heard.source.asking)
     devices.kill(rogue)

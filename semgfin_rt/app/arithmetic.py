@@ -37,6 +37,9 @@ def floor_times_real_time(contract: ModelContract, backend: str) -> float | None
 def operations(contract: ModelContract) -> int:
     """Count the multiplications and additions of the FIN of one window: what all else is small by.
 
+    Of the last of bidirectional layers one direction is read, unless states are pooled; the other
+    need not be computed.
+
     Parameters
     ----------
     contract : ModelContract
@@ -48,9 +51,12 @@ def operations(contract: ModelContract) -> int:
     steps = contract.window // spec.patch
     inputs = 1 if spec.patch == 1 else spec.hidden
     directions = 2 if spec.bidirectional else 1
-    first = 4 * spec.hidden * (inputs + spec.hidden)
-    further = 4 * spec.hidden * (directions * spec.hidden + spec.hidden)
-    layers = directions * (first + (spec.layers - 1) * further)
+    layers = 0
+    for layer in range(spec.layers):
+        is_last = layer == spec.layers - 1
+        read = 1 if is_last and not spec.pooled else directions
+        layers += read * 4 * spec.hidden * (inputs + spec.hidden)
+        inputs = directions * spec.hidden
     embed = 0 if spec.patch == 1 else spec.patch * spec.hidden
     return 2 * signals * spec.trunks * steps * (embed + layers)
 
